@@ -1,0 +1,1 @@
+"""Tests of the instrumentation through aiogram's public doors."""
