@@ -1,0 +1,1 @@
+"""The Telegram side: intake of updates, handlers, screens, texts, and the delivery of results."""

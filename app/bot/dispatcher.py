@@ -1,0 +1,39 @@
+"""The bot put together: routers, middlewares and the client, in one readable list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiogram import Bot, Dispatcher
+from aiogram.client.default import DefaultBotProperties
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.enums import ParseMode
+
+from app.bot.handlers import admin, fallback, link, start
+from app.bot.middlewares.measure import Measure
+from app.bot.middlewares.retry import Retry
+from app.bot.session import REQUEST_TIMEOUT_S, SafeSession
+from app.db.session import Database
+from app.telemetry.recorder import Recorder
+
+
+def create_bot(token: str, api_url: str) -> Bot:
+    """The client of the Bot API. Its session is opened by the first call; close it with `bot.session.close()`."""
+    session = SafeSession(api=TelegramAPIServer.from_base(api_url), timeout=REQUEST_TIMEOUT_S)
+    session.middleware(Retry())
+    defaults = DefaultBotProperties(parse_mode=ParseMode.HTML, link_preview_is_disabled=True)
+    return Bot(token, session=session, default=defaults)
+
+
+def build(
+    *, database: Database, recorder: Recorder, admin_ids: frozenset[int], wake_worker: Callable[[], None]
+) -> Dispatcher:
+    """The dispatcher. Handlers get `database`, `recorder`, `wake_worker` and `language` by name."""
+    # No conversation state is kept in memory: a screen carries what it needs.
+    dispatcher = Dispatcher(name="tracegram", disable_fsm=True)
+    dispatcher["database"] = database
+    dispatcher["recorder"] = recorder
+    dispatcher["wake_worker"] = wake_worker
+    dispatcher.update.outer_middleware(Measure())
+    dispatcher.include_routers(start.router(), admin.router(admin_ids), link.router(), fallback.router())
+    return dispatcher

@@ -1,0 +1,52 @@
+"""The bot's filters. Each is a class with an async call: a synchronous one would hop to a thread for every update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiogram.enums import ChatType
+from aiogram.filters import Filter
+from aiogram.types import CallbackQuery, Message, User
+
+from app.bot.callbacks import Action, decode
+from app.jobs.engines.links import find_link
+
+
+class HasLink(Filter):
+    """A message with a link in its text or caption; the handler gets the first one as `link`."""
+
+    async def __call__(self, message: Message) -> bool | dict[str, Any]:
+        """Look for the link."""
+        link = find_link(message.text or message.caption or "")
+        return {"link": link} if link else False
+
+
+class Pressed(Filter):
+    """A press of a button with one of these actions; the handler gets `action` and `argument`."""
+
+    def __init__(self, *actions: Action) -> None:
+        self._actions = frozenset(actions)
+
+    async def __call__(self, query: CallbackQuery) -> bool | dict[str, Any]:
+        """Read the callback data."""
+        pressed = decode(query.data)
+        if pressed is None or pressed[0] not in self._actions:
+            return False
+        return {"action": pressed[0], "argument": pressed[1]}
+
+
+class IsAdmin(Filter):
+    """An admin in the private chat with the bot. In a group others would read the answer."""
+
+    def __init__(self, admin_ids: frozenset[int]) -> None:
+        self._admin_ids = admin_ids
+
+    async def __call__(self, event: Message | CallbackQuery, event_from_user: User | None = None) -> bool:
+        """Compare the sender with the list."""
+        message = event if isinstance(event, Message) else event.message
+        return (
+            event_from_user is not None
+            and event_from_user.id in self._admin_ids
+            and message is not None
+            and message.chat.type == ChatType.PRIVATE
+        )

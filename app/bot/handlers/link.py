@@ -1,0 +1,47 @@
+"""A link becomes a job: checked, shown as queued, and queued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiogram import Router
+from aiogram.types import Message
+
+from app.bot import show
+from app.bot.filters import HasLink
+from app.bot.screens import job as screens
+from app.db.session import Database
+from app.errors import JobError
+from app.jobs.engines.links import check_link
+from app.jobs.ports import AudioRequest
+from app.jobs.submit import submit
+from app.telemetry.context import correlation_id, support_code
+
+
+async def link_received(
+    message: Message, link: str, language: str, database: Database, wake_worker: Callable[[], None]
+) -> None:
+    """Queue the link. The message is sent first: the job edits it, and a crash in between repeats the update."""
+    try:
+        url = check_link(link)
+    except JobError as error:
+        code = support_code(correlation_id())
+        await show.answer(message, screens.failure(language, error.text_key, code))
+        return
+    shown = await show.answer(message, screens.queued(language))
+    await submit(
+        database,
+        AudioRequest(url),
+        chat_id=message.chat.id,
+        reply_to_message_id=message.message_id,
+        progress_message_id=shown.message_id,
+        language=language,
+    )
+    wake_worker()
+
+
+def router() -> Router:
+    """The router of this area."""
+    area = Router(name="link")
+    area.message.register(link_received, HasLink())
+    return area

@@ -1,0 +1,1 @@
+"""What happens around every update and around every Bot API call."""

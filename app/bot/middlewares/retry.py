@@ -1,0 +1,66 @@
+"""Around every Bot API call: tries again when Telegram says so, and when trying again cannot do a thing twice.
+
+A 429 and a 5xx were not carried out; after a lost connection that is unknown, so a message is not sent again then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from aiogram import Bot
+from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramServerError,
+)
+from aiogram.methods import Response, TelegramMethod
+from aiogram.methods.base import TelegramType
+
+_ATTEMPTS = 4
+#: Longer than this nobody waits for an answer: the update fails, visibly.
+_LONGEST_WAIT_S = 30.0
+_FIRST_BACKOFF_S = 0.3
+#: These may be lost and repeated without harm.
+_IDEMPOTENT = ("get", "edit", "set", "delete", "answerCallbackQuery", "sendChatAction")
+
+
+#: A lost connection, or the page of a proxy in place of an answer.
+_UNKNOWN_WHETHER_DONE = (TelegramNetworkError, ClientDecodeError)
+_WORTH_ANOTHER = (TelegramRetryAfter, TelegramServerError, *_UNKNOWN_WHETHER_DONE)
+
+
+class Retry(BaseRequestMiddleware):
+    """Up to four attempts a call, with the pause that Telegram asks for or a growing one of our own."""
+
+    async def __call__(
+        self,
+        make_request: NextRequestMiddlewareType[TelegramType],
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+    ) -> Response[TelegramType]:
+        """Make the call."""
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return await make_request(bot, method)
+            except _WORTH_ANOTHER as error:
+                pause = _pause(error, method, attempt)
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        return await make_request(bot, method)
+
+
+def _pause(error: Exception, method: TelegramMethod[Any], attempt: int) -> float | None:
+    """Seconds to wait before the next attempt, or None when there must be none."""
+    name = method.__api_method__
+    if name == "getUpdates":
+        return None  # the poller has a pace of its own
+    if isinstance(error, TelegramRetryAfter):
+        return float(error.retry_after) if error.retry_after <= _LONGEST_WAIT_S else None
+    if isinstance(error, _UNKNOWN_WHETHER_DONE) and not name.startswith(_IDEMPOTENT):
+        return None
+    return _FIRST_BACKOFF_S * float(2 ** (attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter

@@ -1,0 +1,42 @@
+"""The HTTP client of the Bot API. It never lets an address out in an exception: the token is part of the path.
+
+aiogram's own session does so for a file that is not there (`aiohttp.ClientResponseError` names its URL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import aiohttp
+from aiogram.client.session.aiohttp import AiohttpSession
+
+from app.errors import AppError
+
+#: Seconds for one call without an upload; a method that needs longer says so.
+REQUEST_TIMEOUT_S = 30.0
+
+
+class FileUnavailable(AppError):
+    """Telegram did not give the file."""
+
+
+class SafeSession(AiohttpSession):
+    """aiogram's session on aiohttp, with the addresses taken out of what it raises."""
+
+    async def stream_content(
+        self,
+        url: str,
+        headers: dict[str, Any] | None = None,
+        timeout: int = 30,
+        chunk_size: int = 65536,
+        raise_for_status: bool = True,
+    ) -> AsyncGenerator[bytes, None]:
+        """Read a file piece by piece. Raises `FileUnavailable` with the kind of the failure."""
+        try:
+            async for chunk in super().stream_content(url, headers, timeout, chunk_size, raise_for_status):
+                yield chunk
+        except aiohttp.ClientResponseError as error:
+            raise FileUnavailable(f"Telegram answered {error.status} for a file.") from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise FileUnavailable(f"A file could not be read: {type(error).__qualname__}.") from None

@@ -1,0 +1,1 @@
+"""Schema changes, in steps that go up and down on both databases."""

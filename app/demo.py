@@ -1,0 +1,182 @@
+"""The demo: the sandbox and its media site in this process, the bot as a child, nothing left behind.
+
+The bot is the ordinary `tracegram run`, pointed at the sandbox by its settings; it does not know where it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from app.config.settings import demo_environment
+from app.errors import AppError
+from app.jobs.engines.ffmpeg import find_ffmpeg
+from app.play import Play
+from app.sandbox.media import SAMPLES, serve_media
+from app.sandbox.server import Sample, serve
+
+_HOST = "127.0.0.1"
+_TOKEN = "7000000001:sandbox-token-that-opens-nothing-elsewhere"  # noqa: S105  # the sandbox takes any
+_ADMIN = 1000
+_START_PATIENCE_S = 60.0
+_STOP_PATIENCE_S = 20.0
+
+
+class DemoFailed(AppError):
+    """The demo did not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running demo: the sandbox's address, the sample's, and the bot's process."""
+
+    url: str
+    sample: str
+    metrics: str
+    bot: asyncio.subprocess.Process
+
+
+@asynccontextmanager
+async def stage(port: int) -> AsyncIterator[Stage]:
+    """Start everything; at the end no process and no file of it is left."""
+    ffmpeg = find_ffmpeg(None)
+    with tempfile.TemporaryDirectory(prefix="tracegram-demo-") as folder:
+        async with serve_media(_HOST, 0, ffmpeg) as media:
+            samples = [Sample(title=title, url=media + path) for title, path in SAMPLES]
+            async with _sandbox(_HOST, port, samples=samples, token=_TOKEN) as url:
+                web_port = _free_port()
+                async with _bot(Path(folder), url, media, web_port) as bot:
+                    web = f"http://{_HOST}:{web_port}"
+                    await _until_healthy(web, bot)
+                    yield Stage(url, samples[0].url, f"{web}/metrics", bot)
+
+
+@asynccontextmanager
+async def _sandbox(host: str, port: int, **wanted: Any) -> AsyncIterator[str]:
+    async with AsyncExitStack() as stack:
+        try:
+            url = await stack.enter_async_context(serve(host, port, **wanted))
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # a port in use, a token that is none: the text says what to do
+            raise DemoFailed(str(error)) from error
+        yield url
+
+
+@asynccontextmanager
+async def _bot(
+    folder: Path, url: str, media: str, web_port: int
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment = demo_environment() | {
+        "BOT_TOKEN": _TOKEN,
+        "BOT_API_URL": url,
+        "ADMIN_IDS": str(_ADMIN),
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
+        "WEB_PORT": str(web_port),
+        "ALLOW_HOSTS": media.removeprefix("http://"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": url,
+        "OTEL_EXPORT_INTERVAL_MS": "200",
+        # Everything that the bot writes goes away with the demo.
+        "TMPDIR": str(folder),
+    }
+    # The log lines are on the page, beside the trace that they belong to.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app.cli",
+        "run",
+        "--with-parent",
+        cwd=folder,
+        env=environment,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_PATIENCE_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+    await process.wait()
+
+
+async def _until_healthy(web: str, bot: asyncio.subprocess.Process) -> None:
+    async with aiohttp.ClientSession(web) as session, asyncio.timeout(_START_PATIENCE_S):
+        while bot.returncode is None:
+            try:
+                async with session.get("/health") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientConnectionError:
+                pass  # it does not listen yet
+            await asyncio.sleep(0.05)
+    raise DemoFailed
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def demo(port: int) -> int:
+    """Run until SIGINT or SIGTERM. Prints the page's address when everything is up."""
+    stop = _stop_on_signals()
+    print("starting the sandbox and the bot ...", flush=True)
+    async with stage(port) as running:
+        print(f"metrics {running.metrics}")
+        print("Ctrl-C ends it; nothing is left behind")
+        print(f"ready {running.url}/", flush=True)
+        async with asyncio.TaskGroup() as group:
+            ends = [group.create_task(stop.wait()), group.create_task(running.bot.wait())]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
+        if not stop.is_set():
+            raise DemoFailed(f"The demo's bot ended by itself, with code {running.bot.returncode}.")
+    return 0
+
+
+async def play() -> int:
+    """Play the main job without a browser. Returns 0 only if the file arrived and the traces are whole."""
+    async with stage(0) as running, aiohttp.ClientSession(running.url) as session:
+        return await Play(session, running.sample, admin=_ADMIN).run()
+
+
+async def sandbox_alone(host: str, port: int, token: str | None) -> int:
+    """Run only the local Telegram, until SIGINT or SIGTERM."""
+    stop = _stop_on_signals()
+    async with _sandbox(host, port, token=token) as url:
+        print(f"Bot API      {url}/bot<token>/<method>")
+        print(f"control API  {url}/sandbox/openapi.json")
+        print(f"OTLP         {url} (set OTEL_EXPORTER_OTLP_ENDPOINT to it to see traces beside messages)")
+        print(f"ready {url}/", flush=True)
+        await stop.wait()
+    return 0
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,1 @@
+"""The HTTP side: the webhook, `/metrics`, `/health` and an info page, on one port."""
