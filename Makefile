@@ -29,8 +29,9 @@ fmt: setup  ## Format the code and sort the imports
 check: setup  ## Format, lint, types, contracts, unit and consistency tests (under a minute)
 	@$(V)/ruff format --check --quiet . || { echo "make fmt mends this"; exit 1; }
 	@$(V)/ruff check --quiet .
-	@$(V)/mypy --no-error-summary app tests scripts/*.py $(INSTR)/src
-	@$(V)/lint-imports --no-logo | tail -n 3
+	@$(V)/mypy --no-error-summary app tests scripts/*.py
+	@$(V)/mypy --no-error-summary $(INSTR)/src $(INSTR)/tests
+	@report=$$($(V)/lint-imports --no-logo) || { echo "$$report"; exit 1; }
 	@$(V)/pytest -q tests/unit tests/consistency
 
 test: check browser  ## All tests: check, then integration and end to end, in a real browser and on a real PostgreSQL

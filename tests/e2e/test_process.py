@@ -1,0 +1,200 @@
+"""The programs as a person starts them: wrong settings, signals, kill -9, the doctor, the demo and what it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from app.jobs.engines.ffmpeg import find_ffmpeg
+from app.sandbox.media import serve_media
+from app.sandbox.server import serve
+from tests.kit.bot import ALICE, free_port
+from tests.kit.person import Person
+from tests.kit.programs import run, start
+from tests.kit.telemetry import TOKEN
+
+
+async def test_wrong_settings_end_the_start_with_one_message(tmp_path: Path) -> None:
+    code, out, err = await run(
+        tmp_path,
+        "run",
+        BOT_TOKEN="secret-but-wrong",
+        WEB_PORT="eighty",
+        BOT_MODE="webhook",
+        DATABASE_URL="mysql://x",
+    )
+    assert (code, out) == (2, "")
+    names = [line.split(":")[0].strip() for line in err.splitlines()[1:-1]]
+    assert names == ["BOT_TOKEN", "WEBHOOK_URL", "WEBHOOK_SECRET", "WEB_PORT", "DATABASE_URL"]
+    assert "secret-but-wrong" not in err
+
+
+async def test_what_is_missing_around_it_is_explained_too(tmp_path: Path) -> None:
+    async with serve("127.0.0.1", 0, token=TOKEN) as url:
+        port = url.rsplit(":", 1)[1]
+        settings = {"BOT_TOKEN": TOKEN, "BOT_API_URL": url}
+        code, out, err = await run(tmp_path, "run", WEB_PORT=port, **settings)
+        assert (code, err) == (
+            2,
+            f"tracegram: WEB_PORT: cannot listen on 127.0.0.1:{port} (address already in use). "
+            "Free it, or choose another.\n",
+        )
+        dead = f"postgresql://user:hidden-password@127.0.0.1:{free_port()}/x"
+        for command in ("run", "worker", "migrate"):
+            code, out, err = await run(tmp_path, command, DATABASE_URL=dead, **settings)
+            assert (code, err.split("(")[0]) == (
+                2,
+                "tracegram: DATABASE_URL: the database does not answer, or refuses ",
+            )
+            assert "hidden-password" not in out + err
+
+
+async def test_a_missing_token_is_explained(tmp_path: Path) -> None:
+    code, _, err = await run(tmp_path, "run")
+    assert code == 2
+    assert "BOT_TOKEN: missing. (Token of the bot, from @BotFather" in err
+
+
+async def test_migrate_makes_the_schema(tmp_path: Path) -> None:
+    settings = {"BOT_TOKEN": TOKEN, "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
+    assert await run(tmp_path, "migrate", **settings) == (0, "the database is at head\n", "")
+    assert await run(tmp_path, "migrate", "base", **settings) == (0, "the database is at base\n", "")
+
+
+async def test_the_doctor_names_the_broken_links(tmp_path: Path) -> None:
+    async with serve("127.0.0.1", 0, token=TOKEN) as url:
+        good = {"BOT_TOKEN": TOKEN, "BOT_API_URL": url, "OTEL_EXPORTER_OTLP_ENDPOINT": url}
+        code, out, _ = await run(tmp_path, "doctor", **good)
+        assert (code, [line.split()[0] for line in out.splitlines()]) == (0, ["ok"] * 5)
+        dead = f"http://127.0.0.1:{free_port()}"
+        bad = {
+            "BOT_TOKEN": TOKEN,
+            "BOT_API_URL": dead,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"{url}/nowhere",
+            "DATABASE_URL": f"postgresql://u:hidden-password@127.0.0.1:{free_port()}/x",
+            "FFMPEG_PATH": "/bin/false",
+        }
+        code, out, err = await run(tmp_path, "doctor", **bad)
+    assert code == 1
+    assert [line.split()[0] for line in out.splitlines()] == ["BROKEN"] * 4 + ["ok"]
+    assert "hidden-password" not in out + err
+    assert TOKEN not in out + err
+
+
+@asynccontextmanager
+async def _bot(folder: Path, url: str, media: str) -> AsyncIterator[Process]:
+    process = await start(
+        folder,
+        "run",
+        BOT_TOKEN=TOKEN,
+        BOT_API_URL=url,
+        WEB_PORT=str(free_port()),
+        DATABASE_URL=f"sqlite:///{folder / 'bot.db'}",
+        ALLOW_HOSTS=media.removeprefix("http://"),
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()
+
+
+async def test_a_graceful_stop_ends_the_download_too(tmp_path: Path, media_samples: Path) -> None:
+    async with (
+        serve_media("127.0.0.1", 0, find_ffmpeg(None), samples_dir=media_samples) as media,
+        serve("127.0.0.1", 0, token=TOKEN) as url,
+        aiohttp.ClientSession(url) as session,
+    ):
+        alice = Person(session, ALICE)
+        async with _bot(tmp_path, url, media) as bot:
+            await alice.say(f"{media}/hostile/slow")
+            await alice.until(lambda m: "Downloading" in (m["text"] or "") or "Looking" in (m["text"] or ""))
+            # A graceful stop puts the job back at once, and takes the download with it.
+            children = psutil.Process(bot.pid).children(recursive=True)
+            bot.terminate()
+            await asyncio.wait_for(bot.wait(), 15)
+            assert bot.returncode == 0
+            assert [child for child in children if child.is_running()] == []
+        assert list(tmp_path.glob("tracegram-job-*")) == []
+
+
+async def test_a_job_survives_kill_9(tmp_path: Path, media_samples: Path) -> None:
+    async with (
+        serve_media("127.0.0.1", 0, find_ffmpeg(None), samples_dir=media_samples) as media,
+        serve("127.0.0.1", 0, token=TOKEN) as url,
+        aiohttp.ClientSession(url) as session,
+    ):
+        alice = Person(session, ALICE)
+        async with _bot(tmp_path, url, media) as bot:
+            await alice.say(f"{media}/watch/sample")
+            await alice.until(lambda m: m["text"])
+            bot.kill()
+            await bot.wait()
+        assert not any(message["attachment"] for message in await alice.chat())
+        async with _bot(tmp_path, url, media):
+            await alice.until(lambda m: m["attachment"], patience_s=40)
+            await alice.until(lambda m: m["text"] == "✅ Done: here is your mp3.")
+        assert [path.name for path in tmp_path.glob("tracegram-job-*")] == []
+
+
+async def test_the_demo_says_ready_and_leaves_nothing(tmp_path: Path) -> None:
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    process = await start(tmp_path, "demo", "--port", "0", TMPDIR=str(temp))
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not lines or not lines[-1].startswith("ready "):
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        assert line, lines
+        lines.append(line.decode().strip())
+    async with aiohttp.ClientSession() as session, session.get(lines[-1].removeprefix("ready ")) as response:
+        assert response.status == 200
+        assert response.content_type == "text/html"
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) == 1
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert [child for child in children if child.is_running()] == []
+    assert list(temp.iterdir()) == []
+
+
+async def test_the_bot_goes_when_the_demo_is_killed(tmp_path: Path) -> None:
+    process = await start(tmp_path, "demo", "--port", "0")
+    assert process.stdout is not None
+    while not (await asyncio.wait_for(process.stdout.readline(), 60)).startswith(b"ready "):
+        pass
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    deadline = time.monotonic() + 30
+    while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    process._transport.close()  # type: ignore[attr-defined]  # the pipe of a killed process
+
+
+async def test_a_port_in_use_is_explained(tmp_path: Path) -> None:
+    async with serve("127.0.0.1", 0) as url:
+        port = url.rsplit(":", 1)[1]
+        code, _, err = await run(tmp_path, "demo", "--port", port)
+    assert code == 2
+    assert port in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.timeout(180)
+async def test_the_main_job_plays_without_a_browser(tmp_path: Path) -> None:
+    code, out, err = await run(tmp_path, "demo", "--play")
+    assert code == 0, out + err
+    assert out.splitlines()[-1] == "the file arrived and the trace is whole"
+    assert err == ""

