@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.instrumentation.aiogram import AiogramInstrumentor
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
@@ -30,6 +29,7 @@ from prometheus_client import CollectorRegistry
 
 from app.telemetry import identity, logs
 from app.telemetry.catalogue import CATALOGUE, Metric
+from app.telemetry.exemplars import ExemplarReader
 from app.telemetry.recorder import Recorder, SpanRecord
 from app.telemetry.redaction import Scrubber
 
@@ -204,8 +204,7 @@ def _setup_traces(config: TelemetryConfig, sinks: Sinks, resource: Resource, tel
 
 
 def _setup_metrics(config: TelemetryConfig, sinks: Sinks, resource: Resource, telemetry: Telemetry) -> None:
-    prometheus = PrometheusMetricReader(scope_info_enabled=False, registry=telemetry.registry)
-    readers: list[MetricReader] = [prometheus, *sinks.metrics]
+    readers: list[MetricReader] = [ExemplarReader(telemetry.registry), *sinks.metrics]
     if config.otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
