@@ -13,9 +13,7 @@ _FENCE = re.compile(r"```.*?```", re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 
 MANUALS = sorted(
-    path
-    for path in [*ROOT.glob("*.md"), *files(ROOT / "docs", ROOT / "deploy", INSTRUMENTATION)]
-    if path.suffix == ".md"
+    path for path in [*ROOT.glob("*.md"), *files(ROOT / "docs", INSTRUMENTATION)] if path.suffix == ".md"
 )
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 
