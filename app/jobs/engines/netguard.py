@@ -20,6 +20,11 @@ _NOT_REALLY_PUBLIC = (
     ipaddress.IPv4Network("192.0.0.0/24"),  # protocol assignments; metadata of some clouds
     ipaddress.IPv4Network("192.88.99.0/24"),  # 6to4 relays
 )
+_TUNNELS = (
+    # 6to4 and Teredo carry an IPv4 address inside; given up on (RFC 7526), and Python's versions disagree on them.
+    ipaddress.IPv6Network("2002::/16"),
+    ipaddress.IPv6Network("2001::/32"),
+)
 _SENDING = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 
 
@@ -34,7 +39,7 @@ class ReceivedTooMuch(OSError):
 def is_public(address: str) -> bool:
     """Tell whether an address, in any form that `ipaddress` reads, is a host on the public internet.
 
-    An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4, Teredo) is judged too.
+    An IPv4 address inside an IPv6 one (mapped, NAT64) is judged as itself; tunnels lead nowhere good.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -46,8 +51,7 @@ def is_public(address: str) -> bool:
         return _is_public_v4(ip.ipv4_mapped)
     if ip in _NAT64:
         return _is_public_v4(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    inside = (*([ip.sixtofour] if ip.sixtofour else []), *(ip.teredo or ()))
-    return ip in _GLOBAL_UNICAST and ip.is_global and all(map(_is_public_v4, inside))
+    return ip in _GLOBAL_UNICAST and ip.is_global and not any(ip in net for net in _TUNNELS)
 
 
 def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:
