@@ -35,7 +35,8 @@ check: setup  ## Format, lint, types, contracts, unit and consistency tests (und
 	@$(V)/pytest -q tests/unit tests/consistency
 
 test: check browser  ## All tests: check, then integration and end to end, in a real browser and on a real PostgreSQL
-	@$(V)/pytest -q tests/integration tests/e2e $(INSTR)/tests
+	@$(V)/pytest -q $(INSTR)/tests
+	@$(V)/pytest -q tests/integration tests/e2e
 
 docs: setup  ## Write the generated documents (docs/metrics.md, docs/config.md, .env.example)
 	@$(V)/python scripts/generate_docs.py
