@@ -111,7 +111,11 @@ async def _ffmpeg(settings: Settings) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     if process.returncode != 0:
         raise Broken(f"{program} does not run: install ffmpeg, or set FFMPEG_PATH")
     if b"libmp3lame" not in output:

@@ -47,9 +47,12 @@ _started = time.monotonic()
 
 
 def start_telemetry(
-    settings: Settings, sinks: Sinks | None = None, log_stream: TextIO | None = None
+    settings: Settings, sinks: Sinks | None = None, log_stream: TextIO | None = None, *, strict: bool = False
 ) -> Telemetry:
-    """Set the telemetry up as the settings say. Once a process. Log lines go to stdout, or to `log_stream`."""
+    """Set the telemetry up as the settings say. Once a process. Log lines go to stdout, or to `log_stream`.
+
+    `strict` lets telemetry that is wrong raise: for tests.
+    """
     observe(ACTIVE_USERS, active_users)
     observe(UPTIME, _uptime)
     config = TelemetryConfig(
@@ -60,6 +63,7 @@ def start_telemetry(
         export_interval_ms=settings.otel_export_interval_ms,
         log_level=settings.log_level,
         hash_key=settings.hash_key.get_secret_value(),
+        strict=strict,
         secrets=settings.secrets(),
     )
     return setup(config, sinks, log_stream)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import logging
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -19,7 +20,9 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from app.config.settings import Settings
+from app.errors import Reason
 from app.telemetry.catalogue import CATALOGUE, Label, Metric
+from app.telemetry.contract import CONTRACT, FIELDS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,6 +43,17 @@ only says what is counted, and is not part of the name.
 exception, of which there are few. No label is ever a user, a chat, a trace, a link or free text.
 
 ## All metrics
+"""
+
+_EVENTS_INTRO = f"""\
+<!-- {_GENERATED} app/telemetry/contract.py instead. -->
+# Events
+
+What happens to an update, a press and a job, step by step. Each event is one JSON line on stdout and one OpenTelemetry
+log record with an event name. Every event also has `cid`, the trace ID, and `span_id`: they come from the trace that it
+happened in. No field ever holds a person's words, name or Telegram id.
+
+## All events
 """
 
 _CONFIG_INTRO = f"""\
@@ -189,6 +203,32 @@ def render_metrics(catalogue: Sequence[Metric] = CATALOGUE) -> str:
     )
 
 
+def render_events() -> str:
+    """docs/events.md."""
+    reasons = [(_code(reason.value),) for reason in Reason]
+    events = [
+        (
+            _code(event.value),
+            logging.getLevelName(terms.level),
+            ", ".join(map(_code, terms.required)),
+            ", ".join(map(_code, terms.optional)),
+            terms.meaning,
+        )
+        for event, terms in CONTRACT.items()
+    ]
+    return "\n".join(
+        [
+            _EVENTS_INTRO,
+            _table(("event", "level", "always has", "may have", "meaning"), events),
+            "## Fields\n",
+            _table(("field", "meaning"), [(_code(name), meaning) for name, meaning in FIELDS.items()]),
+            "## Reason codes\n",
+            "Why an update, a press or a job ended as it did. An outcome (`handled`, `failed`) is another word.\n",
+            _table(("reason",), reasons),
+        ]
+    )
+
+
 def _unit(metric: Metric) -> str:
     return metric.unit.strip("{}")
 
@@ -210,6 +250,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/metrics.md": render_metrics,
+    "docs/events.md": render_events,
     "docs/config.md": render_config,
     ".env.example": render_env,
 }

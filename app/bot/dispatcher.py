@@ -10,7 +10,9 @@ from aiogram.client.telegram import TelegramAPIServer
 from aiogram.enums import ParseMode
 
 from app.bot.handlers import admin, fallback, link, start
+from app.bot.middlewares.commands import TellCommands
 from app.bot.middlewares.measure import Measure
+from app.bot.middlewares.presses import JudgePresses, TellRoute
 from app.bot.middlewares.retry import Retry
 from app.bot.session import REQUEST_TIMEOUT_S, SafeSession
 from app.db.session import Database
@@ -35,5 +37,8 @@ def build(
     dispatcher["recorder"] = recorder
     dispatcher["wake_worker"] = wake_worker
     dispatcher.update.outer_middleware(Measure())
+    dispatcher.message.outer_middleware(TellCommands())
+    dispatcher.callback_query.outer_middleware(JudgePresses())
+    dispatcher.callback_query.middleware(TellRoute())
     dispatcher.include_routers(start.router(), admin.router(admin_ids), link.router(), fallback.router())
     return dispatcher

@@ -8,7 +8,7 @@ from aiogram.enums import ChatType
 from aiogram.filters import Filter
 from aiogram.types import CallbackQuery, Message, User
 
-from app.bot.callbacks import Action, decode
+from app.bot.registry import ButtonId, Press
 from app.jobs.engines.links import find_link
 
 
@@ -22,17 +22,14 @@ class HasLink(Filter):
 
 
 class Pressed(Filter):
-    """A press of a button with one of these actions; the handler gets `action` and `argument`."""
+    """A press of one of these buttons; the handler gets it as `press`."""
 
-    def __init__(self, *actions: Action) -> None:
-        self._actions = frozenset(actions)
+    def __init__(self, *buttons: ButtonId) -> None:
+        self._buttons = frozenset(buttons)
 
-    async def __call__(self, query: CallbackQuery) -> bool | dict[str, Any]:
-        """Read the callback data."""
-        pressed = decode(query.data)
-        if pressed is None or pressed[0] not in self._actions:
-            return False
-        return {"action": pressed[0], "argument": pressed[1]}
+    async def __call__(self, query: CallbackQuery, press: Press) -> bool:
+        """Compare."""
+        return press.button in self._buttons
 
 
 class IsAdmin(Filter):

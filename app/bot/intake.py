@@ -20,7 +20,8 @@ from app.bot.middlewares.measure import update_type
 from app.errors import NotAnUpdate
 from app.telemetry import tracer
 from app.telemetry.catalogue import UPDATE_ERRORS, UPDATES
-from app.telemetry.events import Event, emit
+from app.telemetry.contract import Event
+from app.telemetry.events import emit
 from app.telemetry.instruments import count
 
 _log = logging.getLogger(__name__)
@@ -62,7 +63,13 @@ class Intake:
         )
         token = attach(trace.set_span_in_context(span, Context()))
         try:
-            emit(Event.UPDATE_RECEIVED, update_id=update.update_id, update_type=kind, door=door)
+            emit(
+                Event.UPDATE_RECEIVED,
+                update_id=update.update_id,
+                update_type=kind,
+                door=door,
+                bot_state="ACTIVE",
+            )
             span.end()
             await self._dispatcher.feed_update(self._bot, update)
         except Exception:

@@ -1,26 +1,54 @@
-"""Screens as Telegram messages: the one place where a screen meets aiogram."""
+"""Screens as Telegram messages, and answers to presses: the one place where a screen meets aiogram."""
 
 from __future__ import annotations
 
-from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, MaybeInaccessibleMessageUnion, Message
+from aiogram.types import (
+    CallbackQuery,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    MaybeInaccessibleMessageUnion,
+    Message,
+)
 
+from app.bot.registry import Press, encode
 from app.bot.screens import Screen
+from app.telemetry.contract import Event
+from app.telemetry.events import emit
 
 
 def markup(screen: Screen) -> InlineKeyboardMarkup | None:
     """The inline keyboard of a screen, or None when it has no buttons."""
     if not screen.rows:
         return None
-    rows = [[InlineKeyboardButton(text=b.text, callback_data=b.data) for b in row] for row in screen.rows]
+    rows = [
+        [
+            InlineKeyboardButton(text=b.text, callback_data=encode(Press(screen.id, b.id, b.argument)))
+            for b in row
+        ]
+        for row in screen.rows
+    ]
     return InlineKeyboardMarkup(inline_keyboard=rows)
 
 
 async def answer(message: Message, screen: Screen) -> Message:
     """Send the screen into the chat of `message`."""
-    return await message.answer(screen.text, reply_markup=markup(screen))
+    sent = await message.answer(screen.text, reply_markup=markup(screen))
+    _rendered(screen)
+    return sent
 
 
 async def replace(message: MaybeInaccessibleMessageUnion | None, screen: Screen) -> None:
     """Turn the message of a pressed button into the screen; one too old to edit stays as it is."""
     if isinstance(message, Message):
         await message.edit_text(screen.text, reply_markup=markup(screen))
+        _rendered(screen)
+
+
+async def acknowledge(query: CallbackQuery, alert: str | None = None) -> None:
+    """Answer a press, in silence or with a window that says something."""
+    await query.answer(alert, show_alert=alert is not None)
+    emit(Event.ANSWER_CALLBACK_QUERY, callback_id=query.id, show_alert=alert is not None)
+
+
+def _rendered(screen: Screen) -> None:
+    emit(Event.UI_RENDER, screen_id=screen.id.name, buttons_count=sum(map(len, screen.rows)))

@@ -19,6 +19,7 @@ from app.errors import ConfigError
 
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{3,}")
 _WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 _HOST_PORT = re.compile(r"\S+:\d+")
 
 #: asyncpg and aiosqlite are the only drivers: a plain URL, as hosting services give it, is completed.
@@ -162,7 +163,9 @@ class Settings(BaseSettings):
         """Every secret that the settings hold, for the scrubber; of the database address only its password."""
         password = make_url(self.database_url.get_secret_value()).password
         held = [self.bot_token, self.webhook_secret, self.hash_key]
-        secrets = [*(secret.get_secret_value() for secret in held), *self.otlp_headers().values()]
+        # A tenant's name in a header is no secret, and may be an ordinary word.
+        headers = [value for name, value in self.otlp_headers().items() if _SECRET_HEADER.search(name)]
+        secrets = [*(secret.get_secret_value() for secret in held), *headers]
         return secrets + ([password] if password else [])
 
     def otlp_headers(self) -> dict[str, str]:

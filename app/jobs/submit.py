@@ -14,7 +14,8 @@ from app.jobs import queue
 from app.jobs.ports import AudioRequest
 from app.telemetry import tracer
 from app.telemetry.context import correlation_id, traceparent
-from app.telemetry.events import Event, emit
+from app.telemetry.contract import Event
+from app.telemetry.events import emit
 
 
 async def submit(

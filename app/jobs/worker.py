@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,7 +31,8 @@ from app.jobs.ports import Deliver, Engine, Job, MediaResult, Progress
 from app.telemetry import tracer
 from app.telemetry.catalogue import DOWNLOAD_DURATION, DOWNLOAD_FAILURE, DOWNLOAD_SUCCESS
 from app.telemetry.context import continued, correlation_id, link_to
-from app.telemetry.events import Event, emit
+from app.telemetry.contract import Event
+from app.telemetry.events import emit
 from app.telemetry.instruments import count, record
 from app.telemetry.untraced import untraced
 
@@ -88,7 +89,9 @@ class Worker:
                 group.create_task(self._loop())
 
     async def _loop(self) -> None:
-        while True:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        # A stop counts even when its exception got lost in a clean-up that failed.
+        while not task.cancelling():
             try:
                 with untraced():
                     job = await self._settle(lambda s: queue.claim(s, self._name, self._config.lease_s))
@@ -242,9 +245,7 @@ class Worker:
             return
         span.set_attribute("job.outcome", "failed")
         count(DOWNLOAD_FAILURE, format="mp3", error_type=error.reason)
-        emit(
-            Event.TASK_FAILED, logging.WARNING, job_id=job.id, reason_code=error.reason, error_type=error_type
-        )
+        emit(Event.TASK_FAILED, job_id=job.id, reason_code=error.reason, error_type=error_type)
         # Told before it is settled: a crash in between tells twice rather than never.
         try:
             await self._deliver.failure(job, error.text_key, correlation_id())

@@ -18,6 +18,9 @@ _UNIT_SUFFIX = {"s": "seconds", "By": "bytes"}
 #: Update types of the Bot API that the bot asks for; anything else is `other`.
 UPDATE_TYPES = ("message", "edited_message", "callback_query", "my_chat_member", "other")
 
+#: The commands of the bot; what anybody else types after a slash is `other`.
+COMMANDS = ("start", "help", "debug", "other")
+
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _DURATION = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
@@ -75,6 +78,16 @@ UPDATE_ERRORS = Metric(
     "Updates whose processing failed, by the class of the exception.",
     (_UPDATE_TYPE, Label("error_type")),
 )
+COMMAND_USAGE = Metric(
+    "bot.command.usage", "counter", "{command}", "Commands that came in.", (Label("command", COMMANDS),)
+)
+CALLBACKS = Metric(
+    "bot.callbacks",
+    "counter",
+    "{press}",
+    "Presses by button of the UI registry and by what became of them.",
+    (Label("button"), Label("reason", tuple(Reason))),
+)
 ACTIVE_USERS = Metric("bot.active.users", "gauge", "{user}", "Users seen in the last five minutes.")
 UPTIME = Metric("bot.uptime", "gauge", "s", "Seconds since this process started.")
 
@@ -99,6 +112,8 @@ CATALOGUE: tuple[Metric, ...] = (
     UPDATE_LATENCY,
     UPDATES,
     UPDATE_ERRORS,
+    COMMAND_USAGE,
+    CALLBACKS,
     ACTIVE_USERS,
     UPTIME,
     DOWNLOAD_DURATION,

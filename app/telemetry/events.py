@@ -1,27 +1,29 @@
-"""The named events of an update's or job's life: one JSON line and one OTel log record each.
-
-Fields are ids, codes and numbers only; a person's words never go in.
-"""
+"""Emits the events of the contract: one JSON line and one OTel log record each, in the trace of the current span."""
 
 from __future__ import annotations
 
 import logging
-from enum import StrEnum
+
+from app.telemetry.contract import CONTRACT, ContractBroken, Event, breach
 
 _log = logging.getLogger("app.events")
 
-
-class Event(StrEnum):
-    """What happened. The name is the message, the rest are fields."""
-
-    UPDATE_RECEIVED = "UPDATE_RECEIVED"
-    DISPATCH_OK = "DISPATCH_OK"
-    DISPATCH_FAIL = "DISPATCH_FAIL"
-    TASK_CREATED = "TASK_CREATED"
-    TASK_COMPLETED = "TASK_COMPLETED"
-    TASK_FAILED = "TASK_FAILED"
+_strict = False
 
 
-def emit(event: Event, level: int = logging.INFO, **fields: str | int | float) -> None:
-    """Tell that `event` happened, in the trace of the current span."""
-    _log.log(level, event.value, extra={"event_name": event.value, "fields": fields})
+def use_strict(strict: bool) -> None:
+    """Whether a broken contract raises (in tests) or is mended and logged (in production)."""
+    global _strict
+    _strict = strict
+
+
+def emit(event: Event, **fields: str | int | float) -> None:
+    """Tell that `event` happened. Raises `ContractBroken` only when strict."""
+    wrong = breach(event, fields)
+    if wrong:
+        if _strict:
+            raise ContractBroken(wrong)
+        _log.error("an event broke its contract: %s", wrong)
+        terms = CONTRACT[event]
+        fields = {key: value for key, value in fields.items() if key in terms.required + terms.optional}
+    _log.log(CONTRACT[event].level, event.value, extra={"event_name": event.value, "fields": fields})

@@ -41,7 +41,7 @@ class TelemetryHandler(logging.Handler):
         self.otlp: Logger | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write and export one record; a failure is reported by `logging` on stderr, never raised."""
+        """Write and export one record; a failure is reported on stderr, never raised."""
         try:
             body = self._scrubber.text(message_of(record))
             fields = self._scrubber.attributes(fields_of(record))
@@ -51,6 +51,13 @@ class TelemetryHandler(logging.Handler):
                 self._export(self.otlp, record, body, fields)
         except Exception:
             self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say on stderr that a record was lost; `logging` would print its arguments, which may be private."""
+        kind = sys.exc_info()[0]
+        sys.stderr.write(
+            f"a log record of {record.name} was lost: {kind.__qualname__ if kind else 'unknown'}\n"
+        )
 
     def _write(self, record: logging.LogRecord, body: str, fields: dict[str, Any]) -> None:
         line: dict[str, Any] = {

@@ -20,7 +20,7 @@ _PATTERNS = re.compile(
       (?<!\d)\d{6,}:[A-Za-z0-9_-]{30,}            # a bot token (the form that @BotFather gives)
     | (?<=/bot)\d+:[^/\s"'<>]+                     # the token part of a Bot API address, whatever its length
     | (?<=://)[^/\s@"'<>]{1,256}@                  # user and password of an address
-    | (?i:(?<=bearer\s))[A-Za-z0-9._~+/-]{8,}=*    # an API key in an Authorization header
+    | (?i:(?<=bearer\s))[A-Za-z0-9._~+/:-]{8,}=*    # an API key in an Authorization header
     """,
     re.VERBOSE,
 )

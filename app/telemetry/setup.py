@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Status, format_span_id, format_trace_id
 from prometheus_client import CollectorRegistry
 
-from app.telemetry import identity, logs
+from app.telemetry import events, identity, logs
 from app.telemetry.catalogue import CATALOGUE, Metric
 from app.telemetry.exemplars import ExemplarReader
 from app.telemetry.recorder import Recorder, SpanRecord
@@ -41,7 +41,7 @@ _EXPORT_TIMEOUT_S = 5
 
 @dataclass(frozen=True, slots=True)
 class TelemetryConfig:
-    """What `setup` needs to know. `secrets` are masked wherever they turn up."""
+    """What `setup` needs to know. `secrets` are masked wherever they turn up; `strict` lets telemetry raise."""
 
     service_name: str = "tracegram"
     service_version: str = "0"
@@ -50,6 +50,7 @@ class TelemetryConfig:
     export_interval_ms: int = 1000
     log_level: str = "INFO"
     hash_key: str = ""
+    strict: bool = False
     secrets: Sequence[str] = ()
 
 
@@ -156,6 +157,7 @@ def setup(config: TelemetryConfig, sinks: Sinks | None = None, log_stream: TextI
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     scrubber = Scrubber(config.secrets)
     identity.use_key(config.hash_key)
+    events.use_strict(config.strict)
     resource = Resource.create(
         {"service.name": config.service_name, "service.version": config.service_version}
     )

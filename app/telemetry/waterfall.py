@@ -13,7 +13,7 @@ _THIN = "▏"
 
 
 def waterfall(trace: TraceRecord, max_lines: int = 60) -> str:
-    """Lines such as `  select          ▕  █   ▏ 0.8 ms`; a failed span is marked with `!`.
+    """Lines such as `  select          |  █   |0.8 ms`; a failed span is marked with `!`.
 
     At most `max_lines` spans are drawn; a last line says how many more there are.
     """

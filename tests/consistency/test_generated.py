@@ -28,7 +28,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("document", ["docs/metrics.md", "docs/config.md", ".env.example"])
+@pytest.mark.parametrize("document", ["docs/metrics.md", "docs/events.md", "docs/config.md", ".env.example"])
 def test_a_generated_file_is_up_to_date(generator: ModuleType, document: str) -> None:
     rendered: str = generator.DOCUMENTS[document]()
     assert (ROOT / document).read_text(encoding="utf-8") == rendered, "run `make docs`"

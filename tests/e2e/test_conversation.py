@@ -15,11 +15,11 @@ async def test_start_menu_and_help(telemetry: Captured, tmp_path: Path) -> None:
     async with world(telemetry, tmp_path) as here:
         await here.alice.say("/start")
         menu = await here.alice.until(lambda m: m["keyboard"])
-        assert menu["keyboard"] == [[{"text": "❓ Help", "callback_data": "help"}]]
-        await here.alice.press(menu["message_id"], "help")
+        assert menu["keyboard"] == [[{"text": "❓ Help", "callback_data": "mm.help"}]]
+        await here.alice.press(menu["message_id"], "mm.help")
         help_page = await here.alice.until(lambda m: m["edit_date"])
         assert help_page["message_id"] == menu["message_id"]
-        assert help_page["keyboard"] == [[{"text": "🏠 Menu", "callback_data": "menu"}]]
+        assert help_page["keyboard"] == [[{"text": "🏠 Menu", "callback_data": "hp.menu"}]]
         assert [call["params"].get("text") for call in await here.calls("answerCallbackQuery")] == [None]
         await here.updates_done()
     assert telemetry.tree(telemetry.cid_of("receive callback_query")) == [
@@ -51,7 +51,7 @@ async def test_what_is_no_link_gets_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "data", ["buy:42", "x" * 64, "debug", "trace:0af7651916cd43dd8448eb211c80319c", "🤷"]
+    "data", ["buy:42", "x" * 64, "db.list", "dt.trace:0af7651916cd43dd8448eb211c80319c", "🤷"]
 )
 async def test_a_foreign_button_is_answered(telemetry: Captured, tmp_path: Path, data: str) -> None:
     async with world(telemetry, tmp_path) as here:
@@ -99,7 +99,7 @@ async def test_debug_lists_the_traces_and_shows_one(
         assert f"🔗 linked: {update_cid}" in by_cid
 
         shown = await here.admin.until(lambda m: m["text"] == by_cid)
-        await here.admin.press(shown["message_id"], f"trace:{update_cid}")
+        await here.admin.press(shown["message_id"], f"dt.trace:{update_cid}")
         turned = await here.admin.until(lambda m: m["edit_date"])
         assert "handle link_received" in turned["text"]
 

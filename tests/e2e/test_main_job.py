@@ -124,7 +124,8 @@ async def test_events_and_log_lines_carry_the_ids_of_both_traces(
     job_cid = telemetry.cid_of("send jobs.download")
     update = {"update_id": sent["update_id"], "update_type": "message"}
     expected_update: list[dict[str, Any]] = [
-        {"name": "UPDATE_RECEIVED", **update, "door": "polling"},
+        {"name": "UPDATE_RECEIVED", **update, "door": "polling", "bot_state": "ACTIVE"},
+        {"name": "UI_RENDER", "screen_id": "PROCESSING", "buttons_count": 0},
         {"name": "TASK_CREATED", "job_id": 1, "job_cid": job_cid},
         {"name": "DISPATCH_OK", **update, "outcome": "handled"},
     ]
@@ -204,6 +205,9 @@ async def test_a_bucket_names_a_trace_that_was_counted_in_it(
 ) -> None:
     open_metrics_only = {"Accept": "application/openmetrics-text; version=1.0.0"}
     async with world(telemetry, tmp_path, media_samples=media_samples) as here:
+        # A counter names one of the traces since the last scrape: end what earlier tests began.
+        async with here.web.get("/metrics", headers=open_metrics_only) as response:
+            assert response.status == 200
         await here.alice.say(f"{here.media}/sample.mp3")
         await here.alice.until(lambda m: m["text"] == "✅ Done: here is your mp3.")
         await here.updates_done()

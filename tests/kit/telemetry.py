@@ -142,7 +142,7 @@ def _installed() -> Iterator[Captured]:
     logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK left it without types
     sinks = Sinks([spans], [SimpleLogRecordProcessor(logs)], [metrics])
     stdout = io.StringIO()
-    telemetry = start_telemetry(settings, sinks, stdout)
+    telemetry = start_telemetry(settings, sinks, stdout, strict=True)
     yield Captured(telemetry, spans, logs, metrics, stdout)
     telemetry.shutdown()
 

@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from app.errors import ConfigError
-from app.telemetry.events import Event, emit
+from app.telemetry.contract import Event
+from app.telemetry.events import emit
 from app.telemetry.logs import TelemetryHandler, configure, fields_of, message_of
 from app.telemetry.redaction import MASK, Scrubber
 
@@ -203,19 +204,16 @@ def test_an_event_goes_out_with_its_name_and_fields(
     monkeypatch.setattr(logger, "propagate", False)
     monkeypatch.setattr(logger, "level", logging.DEBUG)
     with tracer.start_as_current_span("work") as span:
-        emit(Event.TASK_FAILED, logging.WARNING, job_id=7, note=SECRET)
+        emit(Event.TASK_FAILED, job_id=7, reason_code="RATE_LIMIT", error_type=SECRET)
+    fields = {"job_id": 7, "reason_code": "RATE_LIMIT", "error_type": MASK}
     line = output.line()
-    assert (line["message"], line["level"], line["job_id"], line["note"]) == (
-        "TASK_FAILED",
-        "WARNING",
-        7,
-        MASK,
-    )
+    assert (line["message"], line["level"]) == ("TASK_FAILED", "WARNING")
+    assert {name: line[name] for name in fields} == fields
 
     (item,) = exported.get_finished_logs()
     sent = item.log_record
     assert (sent.event_name, sent.body, sent.severity_text) == ("TASK_FAILED", "TASK_FAILED", "WARNING")
-    assert dict(sent.attributes or {}) == {"logger": "app.events", "job_id": 7, "note": MASK}
+    assert dict(sent.attributes or {}) == {"logger": "app.events", **fields}
     assert sent.trace_id == span.get_span_context().trace_id
     assert sent.severity_number is not None
     assert sent.severity_number.value == 13

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bot.callbacks import decode
 from app.bot.locales import LANGUAGES, language_of, say
+from app.bot.registry import STANDS_ON, ButtonId, Press, ScreenId, encode, judge
 from app.bot.screens import Button, Screen, debug, job, menu
 from app.bot.screens.debug import TraceLine
 from app.errors import JobError
@@ -34,9 +34,10 @@ Make = Callable[[str], Screen]
 EVERY: dict[str, Make] = {
     "menu": menu.main_menu,
     "help": menu.help_page,
+    "notice": lambda language: menu.notice(language, "send_link"),
     "queued": job.queued,
     "done": job.done,
-    "caption": lambda language: Screen(job.result_caption(language, CID)),
+    "caption": lambda language: Screen(ScreenId.RESULT, job.result_caption(language, CID)),
     **{f"stage {stage}": partial(job.progress, stage=stage, fraction=0.3) for stage in get_args(Stage)},
     **{
         f"failure {error.__name__}": partial(job.failure, text_key=error.text_key, code=CODE, **LIMITS)
@@ -58,22 +59,25 @@ EVERY: dict[str, Make] = {
 
 def test_the_menu() -> None:
     assert menu.main_menu("en") == Screen(
+        ScreenId.MAIN_MENU,
         "👋 <b>Hello! I am Tracegram.</b>\n\n"
         "Send me a link to a video or a song and I will send you the sound of it as an mp3.",
-        ((Button("❓ Help", "help"),),),
+        ((Button("❓ Help", ButtonId.OPEN_HELP),),),
     )
 
 
 def test_the_help_leads_back_to_the_menu() -> None:
-    assert menu.help_page("ru").rows == ((Button("🏠 Меню", "menu"),),)
+    assert menu.help_page("ru").rows == ((Button("🏠 Меню", ButtonId.OPEN_MENU),),)
 
 
 def test_a_failure_is_one_sentence_and_the_code() -> None:
     assert job.failure("en", "too_large", CODE, **LIMITS) == Screen(
-        "🐘 This is larger than I may send in Telegram (50 MB).\n\nSupport code: <code>4BF9-2F35</code>"
+        ScreenId.FAILURE,
+        "🐘 This is larger than I may send in Telegram (50 MB).\n\nSupport code: <code>4BF9-2F35</code>",
     )
     assert job.failure("ru", "link_unreachable", CODE) == Screen(
-        "🔌 Ссылка не отвечает. Проверьте её или попробуйте позже.\n\nКод поддержки: <code>4BF9-2F35</code>"
+        ScreenId.FAILURE,
+        "🔌 Ссылка не отвечает. Проверьте её или попробуйте позже.\n\nКод поддержки: <code>4BF9-2F35</code>",
     )
 
 
@@ -94,7 +98,7 @@ def test_the_caption_is_the_cid() -> None:
     ],
 )
 def test_the_progress_bar(fraction: float | None, bar: str) -> None:
-    assert job.progress("en", "downloading", fraction) == Screen(f"⬇️ Downloading…{bar}")
+    assert job.progress("en", "downloading", fraction) == Screen(ScreenId.PROCESSING, f"⬇️ Downloading…{bar}")
 
 
 @given(st.floats(allow_nan=False), st.sampled_from(get_args(Stage)))
@@ -106,21 +110,24 @@ def test_the_bar_is_always_ten_cells(fraction: float, stage: Stage) -> None:
 
 def test_the_list_of_traces() -> None:
     assert debug.traces("en", [LINE, FAILED]) == Screen(
+        ScreenId.DEBUG,
         "🔎 <b>Last traces</b>\n"
         f"1. ✅ <b>message</b> · handled · 142 ms\n<code>{CID}</code>\n"
         f"2. ❌ <b>jobs.download</b> · failed, TooLarge · 3.1 s\n<code>{OTHER}</code>\n"
         "\n"
         "Press a number for its waterfall, or send /debug with a trace ID or support code.",
         (
-            (Button("1", f"trace:{CID}"), Button("2", f"trace:{OTHER}")),
-            (Button("🔄 Refresh", "debug"),),
+            (Button("1", ButtonId.SHOW_TRACE, CID), Button("2", ButtonId.SHOW_TRACE, OTHER)),
+            (Button("🔄 Refresh", ButtonId.SHOW_TRACES),),
         ),
     )
 
 
 def test_an_empty_list_of_traces() -> None:
     assert debug.traces("en", []) == Screen(
-        "No traces yet. Send me something first.", ((Button("🔄 Refresh", "debug"),),)
+        ScreenId.DEBUG,
+        "No traces yet. Send me something first.",
+        ((Button("🔄 Refresh", ButtonId.SHOW_TRACES),),),
     )
 
 
@@ -130,17 +137,18 @@ def test_many_traces_stand_four_in_a_row() -> None:
 
 def test_one_trace() -> None:
     assert debug.trace("en", LINE, WATERFALL, [OTHER]) == Screen(
+        ScreenId.DEBUG_TRACE,
         f"✅ <b>message</b> · handled · 142 ms\n<code>{CID}</code>\n"
         f"🔗 linked: <code>{OTHER}</code>\n"
         "<pre>process message         |█████     |142 ms\n"
         " select &lt;jobs&gt; &amp; co     | ▏        |0.8 ms</pre>",
-        ((Button("🔗 0af76519", f"trace:{OTHER}"),), (Button("⬅️ Back", "debug"),)),
+        ((Button("🔗 0af76519", ButtonId.SHOW_TRACE, OTHER),), (Button("⬅️ Back", ButtonId.SHOW_TRACES),)),
     )
 
 
 def test_a_trace_without_links_has_only_the_way_back() -> None:
     screen = debug.trace("en", LINE, WATERFALL, [])
-    assert screen.rows == ((Button("⬅️ Back", "debug"),),)
+    assert screen.rows == ((Button("⬅️ Back", ButtonId.SHOW_TRACES),),)
     assert "linked" not in screen.text
 
 
@@ -157,13 +165,26 @@ def test_a_long_waterfall_is_cut_between_lines() -> None:
 @pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
 def test_telegram_takes_every_screen(make: Make, language: str) -> None:
     screen = make(language)
+    used: set[tuple[ScreenId, ButtonId]] = set()
     check_message(screen.text)
     assert sum(map(len, screen.rows)) <= BUTTONS
     for button in (button for row in screen.rows for button in row):
         assert 1 <= len(button.text) <= 64
-        assert 1 <= len(button.data.encode()) <= CALLBACK_DATA_BYTES
-        assert decode(button.data) is not None
+        press = Press(screen.id, button.id, button.argument)
+        data = encode(press)
+        assert 1 <= len(data.encode()) <= CALLBACK_DATA_BYTES
+        assert judge(data, [data]) == press
+        used.add((screen.id, button.id))
     assert all(len(row) <= BUTTONS_A_ROW for row in screen.rows)
+    assert used <= {(screen.id, button) for button in STANDS_ON.get(screen.id, ())}
+
+
+def test_every_screen_and_every_button_of_the_registry_is_shown() -> None:
+    screens = [make("en") for make in EVERY.values()]
+    assert {screen.id for screen in screens} == set(ScreenId)
+    assert {(s.id, b.id) for s in screens for row in s.rows for b in row} == {
+        (screen, button) for screen, buttons in STANDS_ON.items() for button in buttons
+    }
 
 
 @pytest.mark.parametrize(

@@ -162,15 +162,14 @@ def test_secrets_are_complete() -> None:
         "webhook_secret": "planted-webhook-secret",
         "hash_key": "planted-hash-key",
         "database_url": "postgresql://user:planted%2Fpassword@host/name",
-        "otel_exporter_otlp_headers": "authorization=planted-header, x-scope=planted=scope",
+        "otel_exporter_otlp_headers": "authorization=planted=header, x-scope-orgid=tracegram",
     }
     given = settings(**planted)
     assert [secret for secret in given.secrets() if secret] == [
         TOKEN,
         "planted-webhook-secret",
         "planted-hash-key",
-        "planted-header",
-        "planted=scope",
+        "planted=header",
         "planted/password",
     ]
     hidden = {name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)}

@@ -7,8 +7,8 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
 from app.bot import show
-from app.bot.callbacks import Action
 from app.bot.filters import IsAdmin, Pressed
+from app.bot.registry import ButtonId, Press
 from app.bot.screens import Screen
 from app.bot.screens import debug as screens
 from app.telemetry.context import correlation_id
@@ -24,14 +24,12 @@ async def debug(message: Message, command: CommandObject, recorder: Recorder, la
     await show.answer(message, _one(recorder, language, query) if query else _last(recorder, language))
 
 
-async def debug_pressed(
-    query: CallbackQuery, action: Action, argument: str, recorder: Recorder, language: str
-) -> None:
+async def debug_pressed(query: CallbackQuery, press: Press, recorder: Recorder, language: str) -> None:
     """The same, by the buttons of its screens."""
-    await query.answer()
-    listed = action is Action.DEBUG_LIST
+    await show.acknowledge(query)
+    listed = press.button is ButtonId.SHOW_TRACES
     await show.replace(
-        query.message, _last(recorder, language) if listed else _one(recorder, language, argument)
+        query.message, _last(recorder, language) if listed else _one(recorder, language, press.argument)
     )
 
 
@@ -76,5 +74,5 @@ def router(admin_ids: frozenset[int]) -> Router:
     area = Router(name="admin")
     admin = IsAdmin(admin_ids)
     area.message.register(debug, Command("debug"), admin)
-    area.callback_query.register(debug_pressed, Pressed(Action.DEBUG_LIST, Action.DEBUG_TRACE), admin)
+    area.callback_query.register(debug_pressed, Pressed(ButtonId.SHOW_TRACES, ButtonId.SHOW_TRACE), admin)
     return area

@@ -1,4 +1,4 @@
-"""What nothing else took: unknown commands, chatter, buttons of another time, and failures."""
+"""What nothing else took: unknown commands, chatter, and failures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import logging
 
 from aiogram import Router
 from aiogram.exceptions import AiogramError
-from aiogram.types import CallbackQuery, ErrorEvent, Message
+from aiogram.types import ErrorEvent, Message
 
 from app.bot import show
 from app.bot.locales import language_of, say
-from app.bot.screens import Screen
 from app.bot.screens import job as screens
+from app.bot.screens import menu
 from app.telemetry.context import correlation_id, support_code
 
 _log = logging.getLogger(__name__)
@@ -20,12 +20,7 @@ _log = logging.getLogger(__name__)
 async def not_understood(message: Message, language: str) -> None:
     """Say what to send instead."""
     key = "unknown_command" if (message.text or "").startswith("/") else "send_link"
-    await show.answer(message, Screen(say(language, key)))
-
-
-async def outdated_button(query: CallbackQuery, language: str) -> None:
-    """Answer a press that no button of today can make."""
-    await query.answer(say(language, "button_outdated"), show_alert=True)
+    await show.answer(message, menu.notice(language, key))
 
 
 async def failed(event: ErrorEvent) -> bool:
@@ -42,7 +37,7 @@ async def failed(event: ErrorEvent) -> bool:
         if message is not None:
             await show.answer(message, screens.failure(language, "internal_error", code))
         elif query is not None:
-            await query.answer(f"{say(language, 'internal_error')} {code}", show_alert=True)
+            await show.acknowledge(query, f"{say(language, 'internal_error')} {code}")
     except AiogramError as error:
         _log.warning("the user was not told: %s", type(error).__qualname__)
     return True
@@ -52,6 +47,5 @@ def router() -> Router:
     """The router of this area; it must be the last."""
     area = Router(name="fallback")
     area.message.register(not_understood)
-    area.callback_query.register(outdated_button)
     area.errors.register(failed)
     return area

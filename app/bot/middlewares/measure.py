@@ -5,7 +5,6 @@ It runs inside aiogram's own error handling, and so sees what failed before an e
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,7 +17,8 @@ from aiogram.types.update import UpdateTypeLookupError
 from app.bot.locales import language_of
 from app.telemetry.activity import seen
 from app.telemetry.catalogue import UPDATE_ERRORS, UPDATE_LATENCY, UPDATE_TYPES, UPDATES
-from app.telemetry.events import Event, emit
+from app.telemetry.contract import Event
+from app.telemetry.events import emit
 from app.telemetry.instruments import count, record
 
 
@@ -60,20 +60,23 @@ class Measure(BaseMiddleware):
             count(UPDATE_ERRORS, update_type=kind, error_type=error_type)
             emit(
                 Event.DISPATCH_FAIL,
-                logging.ERROR,
                 update_id=event.update_id,
                 update_type=kind,
                 error_type=error_type,
+                latency_ms=_milliseconds(started),
             )
             raise
         finally:
-            seconds = time.perf_counter() - started
-            record(UPDATE_LATENCY, seconds, update_type=kind, outcome=outcome)
+            record(UPDATE_LATENCY, time.perf_counter() - started, update_type=kind, outcome=outcome)
             if outcome != "error":
                 emit(
                     Event.DISPATCH_OK,
                     update_id=event.update_id,
                     update_type=kind,
                     outcome=outcome,
-                    latency_ms=round(seconds * 1000, 1),
+                    latency_ms=_milliseconds(started),
                 )
+
+
+def _milliseconds(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.bot.registry import ButtonId, ScreenId
+
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """An inline button. `data` is what comes back when it is pressed: 1 to 64 bytes."""
+    """An inline button of the registry. `argument` comes back with the press."""
 
     text: str
-    data: str
+    id: ButtonId
+    argument: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """A message: Telegram HTML, and rows of buttons."""
+    """A message: the screen that it shows, Telegram HTML, and rows of buttons that may stand on that screen."""
 
+    id: ScreenId
     text: str
     rows: tuple[tuple[Button, ...], ...] = ()

@@ -1,0 +1,92 @@
+"""Around every press: judged by the registry before any handler sees it, and told step by step.
+
+An impossible press is answered and goes no further. A press that no handler takes (an admin's button, pressed by
+somebody else) is answered in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from aiogram import BaseMiddleware
+from aiogram.dispatcher.event.bases import UNHANDLED
+from aiogram.dispatcher.event.handler import HandlerObject
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, TelegramObject, Update
+from opentelemetry import trace
+
+from app.bot import show
+from app.bot.locales import say
+from app.bot.registry import Impossible, Press, judge
+from app.errors import Reason
+from app.telemetry.catalogue import CALLBACKS
+from app.telemetry.contract import Event
+from app.telemetry.events import emit
+from app.telemetry.identity import hashed
+from app.telemetry.instruments import count
+
+Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
+
+_NOBODYS = Impossible(Reason.UNKNOWN_CALLBACK, "no handler takes this button from this user")
+
+
+class JudgePresses(BaseMiddleware):
+    """Outer middleware of callback queries: handlers get the `press`."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Let a possible press through; answer any other."""
+        if not isinstance(event, CallbackQuery):
+            return await handler(event, data)
+        update: Update = data["event_update"]
+        emit(
+            Event.CALLBACK_RECEIVED,
+            update_id=update.update_id,
+            callback_id=event.id,
+            user_hash=hashed(event.from_user.id),
+        )
+        verdict = judge(event.data, list(_standing(event.message)))
+        if isinstance(verdict, Impossible):
+            return await _reject(event, data["language"], verdict, None)
+        data["press"] = verdict
+        screen, button = verdict.screen.name, verdict.button.name
+        trace.get_current_span().set_attributes({"telegram.screen.id": screen, "telegram.button.id": button})
+        result = await handler(event, data)
+        if result is UNHANDLED:
+            return await _reject(event, data["language"], _NOBODYS, verdict)
+        emit(Event.CALLBACK_ACCEPTED, screen_id=screen, button_id=button)
+        count(CALLBACKS, button=button, reason=Reason.SUCCESS)
+        return result
+
+
+async def _reject(query: CallbackQuery, language: str, why: Impossible, press: Press | None) -> None:
+    trace.get_current_span().set_attribute("reason_code", why.reason)
+    names = {"screen_id": press.screen.name, "button_id": press.button.name} if press else {}
+    fields = {"reason_code": why.reason.value, "reason_text": why.text, **names}
+    emit(Event.CALLBACK_REJECTED, **fields)
+    count(CALLBACKS, button=press.button.name if press else "none", reason=why.reason)
+    await show.acknowledge(query, say(language, "button_outdated"))
+
+
+class TellRoute(BaseMiddleware):
+    """Inner middleware of callback queries: says which handler takes the press."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Tell, then let it through."""
+        taken_by: HandlerObject = data["handler"]
+        press: Press = data["press"]
+        function = taken_by.callback
+        emit(
+            Event.CALLBACK_ROUTED,
+            handler=f"{function.__module__}.{function.__qualname__}",
+            screen_id=press.screen.name,
+            button_id=press.button.name,
+        )
+        return await handler(event, data)
+
+
+def _standing(message: object) -> Iterator[str]:
+    """The callback data of the buttons that stand on a message now; Telegram sends them with the press."""
+    keyboard = message.reply_markup if isinstance(message, Message) else None
+    if isinstance(keyboard, InlineKeyboardMarkup):
+        for row in keyboard.inline_keyboard:
+            yield from (button.callback_data for button in row if button.callback_data)
