@@ -136,6 +136,7 @@ async def run(
         dispatcher = dispatchers.build(
             database=runtime.database,
             recorder=telemetry.recorder,
+            verbosity=telemetry.verbosity,
             admin_ids=settings.admin_ids,
             wake_worker=runtime.worker.wake,
         )

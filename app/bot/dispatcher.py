@@ -16,6 +16,7 @@ from app.bot.middlewares.presses import JudgePresses, TellRoute
 from app.bot.middlewares.retry import Retry
 from app.bot.session import REQUEST_TIMEOUT_S, SafeSession
 from app.db.session import Database
+from app.telemetry.logs import Verbosity
 from app.telemetry.recorder import Recorder
 
 
@@ -28,13 +29,19 @@ def create_bot(token: str, api_url: str) -> Bot:
 
 
 def build(
-    *, database: Database, recorder: Recorder, admin_ids: frozenset[int], wake_worker: Callable[[], None]
+    *,
+    database: Database,
+    recorder: Recorder,
+    verbosity: Verbosity,
+    admin_ids: frozenset[int],
+    wake_worker: Callable[[], None],
 ) -> Dispatcher:
-    """The dispatcher. Handlers get `database`, `recorder`, `wake_worker` and `language` by name."""
+    """The dispatcher. Handlers get what is passed here, and the `language`, by name."""
     # No conversation state is kept in memory: a screen carries what it needs.
     dispatcher = Dispatcher(name="tracegram", disable_fsm=True)
     dispatcher["database"] = database
     dispatcher["recorder"] = recorder
+    dispatcher["verbosity"] = verbosity
     dispatcher["wake_worker"] = wake_worker
     dispatcher.update.outer_middleware(Measure())
     dispatcher.message.outer_middleware(TellCommands())

@@ -33,13 +33,26 @@ class ButtonId(StrEnum):
     OPEN_HELP = "help"
     SHOW_TRACES = "list"
     SHOW_TRACE = "trace"
+    SHOW_LAST = "last"
+    SHOW_ERRORS = "errors"
+    SHOW_SLOW = "slow"
+    DEBUG_LOGS = "logs"
 
 
 #: What may be pressed where. A screen that is not here has no buttons.
 STANDS_ON: dict[ScreenId, frozenset[ButtonId]] = {
     ScreenId.MAIN_MENU: frozenset({ButtonId.OPEN_HELP}),
     ScreenId.HELP: frozenset({ButtonId.OPEN_MENU}),
-    ScreenId.DEBUG: frozenset({ButtonId.SHOW_TRACES, ButtonId.SHOW_TRACE}),
+    ScreenId.DEBUG: frozenset(
+        {
+            ButtonId.SHOW_TRACES,
+            ButtonId.SHOW_TRACE,
+            ButtonId.SHOW_LAST,
+            ButtonId.SHOW_ERRORS,
+            ButtonId.SHOW_SLOW,
+            ButtonId.DEBUG_LOGS,
+        }
+    ),
     ScreenId.DEBUG_TRACE: frozenset({ButtonId.SHOW_TRACES, ButtonId.SHOW_TRACE}),
 }
 

@@ -6,6 +6,7 @@ stack without its text; of other libraries' loggers the message before its argum
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -19,6 +20,7 @@ from opentelemetry import trace
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 
 from app.errors import AppError
+from app.telemetry.recorder import EventRecord
 from app.telemetry.redaction import Scrubber
 
 _SEVERITY = {
@@ -39,6 +41,7 @@ class TelemetryHandler(logging.Handler):
         self._scrubber = scrubber
         self._stream = stream
         self.otlp: Logger | None = None
+        self.on_event: Callable[[str, EventRecord], None] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write and export one record; a failure is reported on stderr, never raised."""
@@ -46,6 +49,10 @@ class TelemetryHandler(logging.Handler):
             body = self._scrubber.text(message_of(record))
             fields = self._scrubber.attributes(fields_of(record))
             self._write(record, body, fields)
+            if self.on_event is not None and hasattr(record, "event_name"):
+                context = trace.get_current_span().get_span_context()
+                event = EventRecord(int(record.created * 1e9), body, fields)
+                self.on_event(trace.format_trace_id(context.trace_id), event)
             # The exporter's own complaints stay on the terminal: sent to OTLP they would feed themselves.
             if self.otlp is not None and not record.name.startswith("opentelemetry"):
                 self._export(self.otlp, record, body, fields)
@@ -136,3 +143,22 @@ def configure(
         ours.setLevel(logging.NOTSET)
 
     return handler, undo
+
+
+class Verbosity:
+    """The level of our own loggers: the settings', or DEBUG for a while. A restart ends the while, too."""
+
+    def __init__(self, level: str) -> None:
+        self._level = level
+        self._back: asyncio.TimerHandle | None = None
+
+    def debug_for(self, seconds: float) -> None:
+        """Log at DEBUG for so long; calling it again starts the time anew."""
+        if self._back is not None:
+            self._back.cancel()
+        logging.getLogger("app").setLevel(logging.DEBUG)
+        self._back = asyncio.get_running_loop().call_later(seconds, self._revert)
+
+    def _revert(self) -> None:
+        logging.getLogger("app").setLevel(self._level)
+        self._back = None

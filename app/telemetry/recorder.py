@@ -6,6 +6,7 @@ Bounded by traces and by spans a trace; the oldest trace goes first. What this p
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal
@@ -29,12 +30,22 @@ class SpanRecord:
     linked_traces: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One event of the contract. `at_ns` is nanoseconds since the epoch."""
+
+    at_ns: int
+    name: str
+    fields: dict[str, Any]
+
+
 @dataclass(slots=True)
 class TraceRecord:
-    """The finished spans of one trace, in the order in which they ended."""
+    """The finished spans of one trace, in the order in which they ended, and its events."""
 
     trace_id: str
     spans: list[SpanRecord] = field(default_factory=list)
+    events: list[EventRecord] = field(default_factory=list)
     dropped_spans: int = 0
 
     @property
@@ -51,6 +62,17 @@ class TraceRecord:
     def failed(self) -> bool:
         """Whether the work itself failed: a call that failed and was tried again does not count."""
         return any(span.status == "error" for span in self.spans if span.kind == "consumer")
+
+    @property
+    def reason(self) -> str:
+        """The last reason code that an event or a span of it gave, or an empty text."""
+        told = [event.fields["reason_code"] for event in self.events if "reason_code" in event.fields]
+        marked = [span.attributes["reason_code"] for span in self.spans if "reason_code" in span.attributes]
+        return str((told or marked or [""])[-1])
+
+    def has(self, key: str, value: object) -> bool:
+        """Whether a span of it has this attribute."""
+        return any(span.attributes.get(key) == value for span in self.spans)
 
     @property
     def linked_traces(self) -> tuple[str, ...]:
@@ -71,22 +93,36 @@ class Recorder:
     def add(self, span: SpanRecord) -> None:
         """Keep one finished span."""
         with self._lock:
-            trace = self._traces.get(span.trace_id)
-            if trace is None:
-                trace = self._traces[span.trace_id] = TraceRecord(span.trace_id)
-                if len(self._traces) > self._max_traces:
-                    self._traces.popitem(last=False)
+            trace = self._trace(span.trace_id)
             if len(trace.spans) < self._max_spans:
                 trace.spans.append(span)
             else:
                 trace.dropped_spans += 1
 
+    def add_event(self, trace_id: str, event: EventRecord) -> None:
+        """Keep one event; as many a trace as spans."""
+        with self._lock:
+            events = self._trace(trace_id).events
+            if len(events) < self._max_spans:
+                events.append(event)
+
+    def _trace(self, trace_id: str) -> TraceRecord:
+        trace = self._traces.get(trace_id)
+        if trace is None:
+            trace = self._traces[trace_id] = TraceRecord(trace_id)
+            if len(self._traces) > self._max_traces:
+                self._traces.popitem(last=False)
+        return trace
+
     def find(self, start: str) -> list[TraceRecord]:
         """The traces whose id begins with `start`, newest first: a whole trace ID finds one or none."""
-        with self._lock:
-            return [trace for trace in reversed(self._traces.values()) if trace.trace_id.startswith(start)]
+        return self.select(lambda trace: trace.trace_id.startswith(start))
 
     def recent(self, limit: int) -> list[TraceRecord]:
         """The newest traces, newest first."""
+        return self.select(lambda trace: True)[:limit]
+
+    def select(self, wanted: Callable[[TraceRecord], bool]) -> list[TraceRecord]:
+        """The traces that are wanted, newest first. One whose first span has not ended yet is not among them."""
         with self._lock:
-            return list(reversed(self._traces.values()))[:limit]
+            return [trace for trace in reversed(self._traces.values()) if trace.spans and wanted(trace)]

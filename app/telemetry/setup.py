@@ -70,6 +70,7 @@ class Telemetry:
     recorder: Recorder
     registry: CollectorRegistry
     scrubber: Scrubber
+    verbosity: logs.Verbosity
     _ends: list[Callable[[], object]] = field(default_factory=list)
 
     def shutdown(self) -> None:
@@ -161,10 +162,11 @@ def setup(config: TelemetryConfig, sinks: Sinks | None = None, log_stream: TextI
     resource = Resource.create(
         {"service.name": config.service_name, "service.version": config.service_version}
     )
-    telemetry = Telemetry(Recorder(), CollectorRegistry(), scrubber)
+    telemetry = Telemetry(Recorder(), CollectorRegistry(), scrubber, logs.Verbosity(config.log_level))
     _setup_traces(config, sinks, resource, telemetry)
     _setup_metrics(config, sinks, resource, telemetry)
     handler, undo = logs.configure(config.log_level, scrubber, log_stream)
+    handler.on_event = telemetry.recorder.add_event
     telemetry._ends.append(undo)
     _setup_logs(config, sinks, resource, telemetry, handler)
     AiogramInstrumentor().instrument()

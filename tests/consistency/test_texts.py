@@ -16,7 +16,7 @@ from tests.kit.telegram_limits import ALERT_LIMIT, check_html, check_message
 
 #: Shown by answerCallbackQuery, which takes plain text; the second one with a support code after it.
 ALERTS = ("button_outdated", "internal_error")
-BY_NAME = ("stage_", "command_")
+BY_NAME = ("stage_", "command_", "advice_")
 #: As much room as a placeholder may take: a trace ID with its tags, or a sentence.
 _FILLER = "X" * 120
 

@@ -109,6 +109,7 @@ class Captured:
         self._spans.clear()
         self._logs.clear()
         activity._last_seen.clear()
+        self.telemetry.recorder._traces.clear()
         self.stdout.seek(0)
         self.stdout.truncate()
         self._before = self._read()

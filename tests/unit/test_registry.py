@@ -40,6 +40,10 @@ def test_what_is_written_stays_as_it_was() -> None:
         "OPEN_HELP": "help",
         "SHOW_TRACES": "list",
         "SHOW_TRACE": "trace",
+        "SHOW_LAST": "last",
+        "SHOW_ERRORS": "errors",
+        "SHOW_SLOW": "slow",
+        "DEBUG_LOGS": "logs",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 from app.bot.locales import LANGUAGES, language_of, say
 from app.bot.registry import STANDS_ON, ButtonId, Press, ScreenId, encode, judge
 from app.bot.screens import Button, Screen, debug, job, menu
-from app.bot.screens.debug import TraceLine
-from app.errors import JobError
+from app.bot.screens.debug import Story, TraceLine
+from app.errors import JobError, Reason
 from app.jobs.ports import Stage
 from tests.kit.telegram_limits import BUTTONS, BUTTONS_A_ROW, CALLBACK_DATA_BYTES, check_message
 
@@ -26,6 +27,8 @@ LINE = TraceLine(CID, "message", "handled", "142 ms", failed=False)
 FAILED = TraceLine(OTHER, "jobs.download", "failed, TooLarge", "3.1 s", failed=True)
 WATERFALL = "process message         |█████     |142 ms\n select <jobs> & co     | ▏        |0.8 ms"
 
+STORY = Story(LINE, "SUCCESS", "+0 ms UPDATE_RECEIVED\n+3 ms DISPATCH_OK handled", WATERFALL, [OTHER])
+TITLE = "<b>Traces</b>"
 NASTY = "<b>&\"'</b>" * 3
 
 ERRORS: tuple[type[JobError], ...] = (JobError, *JobError.__subclasses__())
@@ -44,14 +47,27 @@ EVERY: dict[str, Make] = {
         for error in ERRORS
     },
     "internal error": lambda language: job.failure(language, "internal_error", CODE),
-    "no traces": lambda language: debug.traces(language, []),
-    "traces": lambda language: debug.traces(language, [LINE, FAILED] * 4),
-    "nasty traces": lambda language: debug.traces(language, [TraceLine(NASTY, NASTY, NASTY, NASTY, True)]),
-    "trace": lambda language: debug.trace(language, LINE, WATERFALL, []),
-    "long trace": lambda language: debug.trace(
-        language, FAILED, "\n".join(["x" * 24 + "|██████████|142 ms"] * 500), [CID] * 9
+    "no traces": lambda language: debug.traces(language, TITLE, []),
+    "traces": lambda language: debug.traces(language, TITLE, [LINE, FAILED] * 4, ["00:00:00 " + "X" * 90] * 10),
+    "nasty traces": lambda language: debug.traces(
+        language, TITLE, [TraceLine(NASTY, NASTY, NASTY, NASTY, True)], [NASTY]
     ),
-    "nasty trace": lambda language: debug.trace(language, LINE, NASTY * 3, [NASTY]),
+    "trace": lambda language: debug.trace(language, STORY),
+    "long trace": lambda language: debug.trace(
+        language,
+        Story(
+            FAILED,
+            "DOWNSTREAM_ERROR",
+            "\n".join(["+1 ms " + "X" * 90] * 90),
+            "\n".join(["x" * 24 + "|██████████|142 ms"] * 500),
+            [CID] * 9,
+        ),
+    ),
+    "nasty trace": lambda language: debug.trace(language, Story(LINE, "", NASTY * 3, NASTY * 3, [NASTY])),
+    **{
+        f"reason {reason}": partial(lambda language, reason: debug.trace(language, replace(STORY, reason=reason)), reason=reason)
+        for reason in Reason
+    },
     "not found": lambda language: debug.not_found(language, NASTY * 100),
     "ambiguous": lambda language: debug.ambiguous(language, NASTY * 100, 300),
 }  # fmt: skip
@@ -108,57 +124,69 @@ def test_the_bar_is_always_ten_cells(fraction: float, stage: Stage) -> None:
     assert bar == "▰" * bar.count("▰") + "▱" * bar.count("▱")
 
 
+CHOICES = (
+    (Button("🎯 Last CID", ButtonId.SHOW_LAST), Button("❌ Errors", ButtonId.SHOW_ERRORS)),
+    (Button("🐢 Slow", ButtonId.SHOW_SLOW), Button("📜 DEBUG 30 min", ButtonId.DEBUG_LOGS)),
+    (Button("🔄 Refresh", ButtonId.SHOW_TRACES),),
+)
+
+
 def test_the_list_of_traces() -> None:
-    assert debug.traces("en", [LINE, FAILED]) == Screen(
+    assert debug.traces("en", TITLE, [LINE, FAILED], ["10:00:00 DISPATCH_OK", "09:59:59 <&>"]) == Screen(
         ScreenId.DEBUG,
-        "🔎 <b>Last traces</b>\n"
+        "<b>Traces</b>\n"
         f"1. ✅ <b>message</b> · handled · 142 ms\n<code>{CID}</code>\n"
         f"2. ❌ <b>jobs.download</b> · failed, TooLarge · 3.1 s\n<code>{OTHER}</code>\n"
+        "\n"
+        "<b>Last events</b>\n"
+        "<pre>10:00:00 DISPATCH_OK\n09:59:59 &lt;&amp;&gt;</pre>\n"
         "\n"
         "Press a number for its waterfall, or send /debug with a trace ID or support code.",
         (
             (Button("1", ButtonId.SHOW_TRACE, CID), Button("2", ButtonId.SHOW_TRACE, OTHER)),
-            (Button("🔄 Refresh", ButtonId.SHOW_TRACES),),
+            *CHOICES,
         ),
     )
 
 
 def test_an_empty_list_of_traces() -> None:
-    assert debug.traces("en", []) == Screen(
-        ScreenId.DEBUG,
-        "No traces yet. Send me something first.",
-        ((Button("🔄 Refresh", ButtonId.SHOW_TRACES),),),
+    assert debug.traces("en", TITLE, []) == Screen(
+        ScreenId.DEBUG, "<b>Traces</b>\nNo traces yet. Send me something first.", CHOICES
     )
 
 
 def test_many_traces_stand_four_in_a_row() -> None:
-    assert [len(row) for row in debug.traces("en", [LINE] * 10).rows] == [4, 4, 2, 1]
+    assert [len(row) for row in debug.traces("en", TITLE, [LINE] * 10).rows] == [4, 4, 2, 2, 2, 1]
 
 
 def test_one_trace() -> None:
-    assert debug.trace("en", LINE, WATERFALL, [OTHER]) == Screen(
+    story = replace(STORY, reason="STATE_MISMATCH")
+    assert debug.trace("en", story) == Screen(
         ScreenId.DEBUG_TRACE,
         f"✅ <b>message</b> · handled · 142 ms\n<code>{CID}</code>\n"
+        "💡 <b>STATE_MISMATCH</b>: the message had moved on to another screen: ask to use /start.\n"
         f"🔗 linked: <code>{OTHER}</code>\n"
+        "<pre>+0 ms UPDATE_RECEIVED\n+3 ms DISPATCH_OK handled</pre>\n"
         "<pre>process message         |█████     |142 ms\n"
         " select &lt;jobs&gt; &amp; co     | ▏        |0.8 ms</pre>",
         ((Button("🔗 0af76519", ButtonId.SHOW_TRACE, OTHER),), (Button("⬅️ Back", ButtonId.SHOW_TRACES),)),
     )
 
 
-def test_a_trace_without_links_has_only_the_way_back() -> None:
-    screen = debug.trace("en", LINE, WATERFALL, [])
+def test_a_trace_without_links_and_events_has_only_the_way_back() -> None:
+    screen = debug.trace("en", Story(LINE, "", "", WATERFALL, []))
     assert screen.rows == ((Button("⬅️ Back", ButtonId.SHOW_TRACES),),)
     assert "linked" not in screen.text
+    assert screen.text.count("<pre>") == 1
 
 
 def test_a_long_waterfall_is_cut_between_lines() -> None:
     lines = [f"line {n:03} " + "x" * 40 for n in range(200)]
-    text = debug.trace("en", LINE, "\n".join(lines), []).text
+    text = debug.trace("en", Story(LINE, "", "", "\n".join(lines), [])).text
     shown = text.partition("<pre>")[2].removesuffix("</pre>").split("\n")
     assert shown[-1] == "…"
     assert shown[:-1] == lines[: len(shown) - 1]
-    assert len(shown) > 50
+    assert len(shown) > 30
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

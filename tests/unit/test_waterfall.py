@@ -32,7 +32,7 @@ def span(
 
 
 def drawn(*spans: SpanRecord, dropped: int = 0, **options: int) -> list[str]:
-    return waterfall(TraceRecord("aa", list(spans), dropped), **options).split("\n")
+    return waterfall(TraceRecord("aa", list(spans), dropped_spans=dropped), **options).split("\n")
 
 
 def test_a_trace_whole() -> None:

@@ -1,4 +1,7 @@
-"""/debug: the last traces of this process, and one of them as a waterfall. For anyone else it does not exist."""
+"""/debug: why did that button not work? For anyone but an admin the command does not exist.
+
+It answers from the flight recorder of this process: with or without a Collector, and not about what another one did.
+"""
 
 from __future__ import annotations
 
@@ -8,65 +11,117 @@ from aiogram.types import CallbackQuery, Message
 
 from app.bot import show
 from app.bot.filters import IsAdmin, Pressed
+from app.bot.locales import say
 from app.bot.registry import ButtonId, Press
 from app.bot.screens import Screen
 from app.bot.screens import debug as screens
 from app.telemetry.context import correlation_id
-from app.telemetry.recorder import Recorder, SpanRecord, TraceRecord
+from app.telemetry.logs import Verbosity
+from app.telemetry.recorder import Recorder, TraceRecord
+from app.telemetry.story import chain, last_events, outcome
 from app.telemetry.waterfall import duration, waterfall
 
 _SHOWN = 8
+_DEBUG_S = 30 * 60.0
 
 
 async def debug(message: Message, command: CommandObject, recorder: Recorder, language: str) -> None:
-    """`/debug` lists the last traces; with a trace ID or support code it shows that trace."""
+    """`/debug` lists the last traces.
+
+    With a trace ID, its beginning, a support code or an update_id it shows that trace; as a reply to a message of the
+    bot, the trace that made or last changed the message.
+    """
     query = (command.args or "").strip()
-    await show.answer(message, _one(recorder, language, query) if query else _last(recorder, language))
+    replied = message.reply_to_message
+    if query:
+        screen = _one(language, query, _matching(recorder, query))
+    elif replied is not None:
+        found = recorder.select(lambda trace: trace.has("telegram.message.id", replied.message_id))
+        screen = _one(language, str(replied.message_id), found[:1])
+    else:
+        screen = _overview(recorder, language)
+    await show.answer(message, screen)
 
 
-async def debug_pressed(query: CallbackQuery, press: Press, recorder: Recorder, language: str) -> None:
+async def debug_pressed(
+    query: CallbackQuery, press: Press, recorder: Recorder, verbosity: Verbosity, language: str
+) -> None:
     """The same, by the buttons of its screens."""
+    if press.button is ButtonId.DEBUG_LOGS:
+        verbosity.debug_for(_DEBUG_S)
+        await show.acknowledge(query, say(language, "debug_logs_on"))
+        return
     await show.acknowledge(query)
-    listed = press.button is ButtonId.SHOW_TRACES
-    await show.replace(
-        query.message, _last(recorder, language) if listed else _one(recorder, language, press.argument)
+    await show.replace(query.message, _pressed(press, recorder, language))
+
+
+def _pressed(press: Press, recorder: Recorder, language: str) -> Screen:
+    match press.button:
+        case ButtonId.SHOW_TRACE:
+            return _one(language, press.argument, recorder.find(press.argument))
+        case ButtonId.SHOW_LAST:
+            others = _others(recorder)
+            return _one(language, "", others[:1]) if others else _overview(recorder, language)
+        case ButtonId.SHOW_ERRORS:
+            failed = [trace for trace in _others(recorder) if trace.failed or _rejected(trace)]
+            return _listed(language, "debug_errors", failed)
+        case ButtonId.SHOW_SLOW:
+            slowest = sorted(_others(recorder), key=lambda trace: trace.duration_ms, reverse=True)
+            return _listed(language, "debug_slow", slowest)
+        case _:
+            return _overview(recorder, language)
+
+
+def _overview(recorder: Recorder, language: str) -> Screen:
+    others = _others(recorder)
+    title = say(language, "debug_title", state="ACTIVE")
+    return screens.traces(language, title, [_line(trace) for trace in others[:_SHOWN]], last_events(others))
+
+
+def _listed(language: str, title_key: str, traces: list[TraceRecord]) -> Screen:
+    return screens.traces(language, say(language, title_key), [_line(trace) for trace in traces[:_SHOWN]])
+
+
+def _others(recorder: Recorder) -> list[TraceRecord]:
+    """Every trace but that of an admin who looks at traces: it would push the others out of sight."""
+    asking = correlation_id()
+    return recorder.select(
+        lambda trace: trace.trace_id != asking and not trace.has("telegram.router", "admin")
     )
 
 
-def _last(recorder: Recorder, language: str) -> Screen:
-    asking = correlation_id()  # the trace of this very question has no outcome yet
-    others = [trace for trace in recorder.recent(_SHOWN + 1) if trace.trace_id != asking]
-    return screens.traces(language, [_line(trace) for trace in others[:_SHOWN]])
+def _matching(recorder: Recorder, query: str) -> list[TraceRecord]:
+    by_id = recorder.find(query.replace("-", "").lower())
+    return by_id or recorder.select(
+        lambda trace: (
+            trace.root.attributes.get("messaging.message.id") == query
+            and trace.has("messaging.system", "telegram")
+        )
+    )
 
 
-def _one(recorder: Recorder, language: str, query: str) -> Screen:
-    found = recorder.find(query.replace("-", "").lower())
+def _one(language: str, query: str, found: list[TraceRecord]) -> Screen:
     if not found:
         return screens.not_found(language, query)
     if len(found) > 1:
         return screens.ambiguous(language, query, len(found))
     trace = found[0]
-    return screens.trace(language, _line(trace), waterfall(trace), trace.linked_traces)
+    story = screens.Story(_line(trace), trace.reason, chain(trace), waterfall(trace), trace.linked_traces)
+    return screens.trace(language, story)
 
 
 def _line(trace: TraceRecord) -> screens.TraceLine:
-    root = trace.root
-    last = next((span for span in reversed(trace.spans) if span.kind == "consumer"), root)
     return screens.TraceLine(
         cid=trace.trace_id,
-        what=root.name.removeprefix("receive ").removeprefix("send "),
-        outcome=_outcome(last),
+        what=trace.root.name.removeprefix("receive ").removeprefix("send "),
+        outcome=outcome(trace),
         duration=duration(round(trace.duration_ms * 1e6)),
-        failed=trace.failed,
+        failed=trace.failed or _rejected(trace),
     )
 
 
-def _outcome(span: SpanRecord) -> str:
-    outcome = (
-        span.attributes.get("telegram.update.outcome") or span.attributes.get("job.outcome") or "under way"
-    )
-    reason = span.attributes.get("reason_code") or span.attributes.get("error.type")
-    return f"{outcome}, {reason}" if reason else str(outcome)
+def _rejected(trace: TraceRecord) -> bool:
+    return any(event.name == "CALLBACK_REJECTED" for event in trace.events)
 
 
 def router(admin_ids: frozenset[int]) -> Router:
@@ -74,5 +129,13 @@ def router(admin_ids: frozenset[int]) -> Router:
     area = Router(name="admin")
     admin = IsAdmin(admin_ids)
     area.message.register(debug, Command("debug"), admin)
-    area.callback_query.register(debug_pressed, Pressed(ButtonId.SHOW_TRACES, ButtonId.SHOW_TRACE), admin)
+    pressed = Pressed(
+        ButtonId.SHOW_TRACES,
+        ButtonId.SHOW_TRACE,
+        ButtonId.SHOW_LAST,
+        ButtonId.SHOW_ERRORS,
+        ButtonId.SHOW_SLOW,
+        ButtonId.DEBUG_LOGS,
+    )
+    area.callback_query.register(debug_pressed, pressed, admin)
     return area
