@@ -38,6 +38,7 @@ from app.telemetry.catalogue import ACTIVE_USERS, UPTIME
 from app.telemetry.instruments import observe
 from app.telemetry.setup import Sinks, Telemetry, TelemetryConfig, instrument_engine, setup
 from app.telemetry.untraced import untraced
+from app.traces.index import TraceIndex
 from app.web.routes import health, info, metrics, webhook
 from app.web.server import serve
 
@@ -91,6 +92,7 @@ class Runtime:
             ffmpeg=find_ffmpeg(settings.ffmpeg_path or None),
             allow_hosts=settings.allow_hosts,
         )
+        self.traces = TraceIndex(self.database, telemetry.recorder, settings.trace_retention_hours)
         self.worker = Worker(
             self.database,
             engine,
@@ -136,6 +138,7 @@ async def run(
         dispatcher = dispatchers.build(
             database=runtime.database,
             recorder=telemetry.recorder,
+            traces=runtime.traces,
             verbosity=telemetry.verbosity,
             admin_ids=settings.admin_ids,
             wake_worker=runtime.worker.wake,
@@ -147,7 +150,7 @@ async def run(
         address = await stack.enter_async_context(serve(settings.web_host, settings.web_port, routes))
         _log.info("listening on %s", address)
         async with asyncio.TaskGroup() as group:
-            loops = [group.create_task(runtime.worker.run())]
+            loops = [group.create_task(loop.run()) for loop in (runtime.worker, runtime.traces)]
             if with_parent:
                 loops.append(group.create_task(_watch_parent(stop)))
             allowed = dispatcher.resolve_used_update_types()
@@ -170,9 +173,10 @@ async def run_worker(settings: Settings, telemetry: Telemetry) -> None:
         routes = [*metrics.routes(telemetry.registry), *runtime.health(), *info.routes(__version__)]
         await stack.enter_async_context(serve(settings.web_host, settings.web_port, routes))
         async with asyncio.TaskGroup() as group:
-            work = group.create_task(runtime.worker.run())
+            loops = [group.create_task(loop.run()) for loop in (runtime.worker, runtime.traces)]
             await stop.wait()
-            work.cancel()
+            for loop in loops:
+                loop.cancel()
 
 
 async def _watch_parent(stop: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ from app.bot.session import REQUEST_TIMEOUT_S, SafeSession
 from app.db.session import Database
 from app.telemetry.logs import Verbosity
 from app.telemetry.recorder import Recorder
+from app.traces.index import TraceIndex
 
 
 def create_bot(token: str, api_url: str) -> Bot:
@@ -32,6 +33,7 @@ def build(
     *,
     database: Database,
     recorder: Recorder,
+    traces: TraceIndex,
     verbosity: Verbosity,
     admin_ids: frozenset[int],
     wake_worker: Callable[[], None],
@@ -41,6 +43,7 @@ def build(
     dispatcher = Dispatcher(name="tracegram", disable_fsm=True)
     dispatcher["database"] = database
     dispatcher["recorder"] = recorder
+    dispatcher["traces"] = traces
     dispatcher["verbosity"] = verbosity
     dispatcher["wake_worker"] = wake_worker
     dispatcher.update.outer_middleware(Measure())

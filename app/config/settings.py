@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     otel_export_interval_ms: int = Field(
         1000, ge=50, le=60_000, description="Milliseconds between exports of spans and log records."
     )
+    trace_retention_hours: float = Field(
+        72, gt=0, description="Hours for which `/debug` remembers traces, in the database."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least log level.")
     hash_key: SecretStr = Field(
         SecretStr(""),

@@ -70,3 +70,25 @@ class JobRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     reason: Mapped[str | None] = mapped_column(String(32))
+
+
+class TraceRow(Base):
+    """One recorded trace. `story` is its spans and events as JSON, scrubbed before they were recorded."""
+
+    __tablename__ = "traces"
+    __table_args__ = (Index("traces_started_at", "started_at"), Index("traces_update_id", "update_id"))
+
+    trace_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    update_id: Mapped[int | None] = mapped_column(BigInteger)
+    story: Mapped[str] = mapped_column(Text)
+
+
+class TraceMessageRow(Base):
+    """A message that a trace sent or edited."""
+
+    __tablename__ = "trace_messages"
+    __table_args__ = (Index("trace_messages_trace_id", "trace_id"),)
+
+    message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    trace_id: Mapped[str] = mapped_column(String(32), primary_key=True)

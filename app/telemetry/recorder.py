@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Literal
 
@@ -88,6 +88,7 @@ class Recorder:
         self._max_traces = max_traces
         self._max_spans = max_spans
         self._traces: OrderedDict[str, TraceRecord] = OrderedDict()
+        self._changed: set[str] = set()
         self._lock = Lock()
 
     def add(self, span: SpanRecord) -> None:
@@ -106,7 +107,16 @@ class Recorder:
             if len(events) < self._max_spans:
                 events.append(event)
 
+    def take_changed(self) -> list[TraceRecord]:
+        """Copies of the traces that changed since the last call and have an ended span; oldest first."""
+        with self._lock:
+            ready = [self._traces[i] for i in self._changed if i in self._traces and self._traces[i].spans]
+            self._changed -= {trace.trace_id for trace in ready}
+            self._changed &= self._traces.keys()
+            return [replace(t, spans=t.spans[:], events=t.events[:]) for t in ready]
+
     def _trace(self, trace_id: str) -> TraceRecord:
+        self._changed.add(trace_id)
         trace = self._traces.get(trace_id)
         if trace is None:
             trace = self._traces[trace_id] = TraceRecord(trace_id)

@@ -129,3 +129,15 @@ async def test_nobody_else_can_press_it_either(telemetry: Captured, tmp_path: Pa
         await here.updates_done()
         (call,) = await here.calls("answerCallbackQuery")
         assert call["params"]["text"] == "This button is out of date. Use /start."
+
+
+async def test_after_a_restart_the_trace_is_still_told(telemetry: Captured, tmp_path: Path) -> None:
+    async with world(telemetry, tmp_path) as here:
+        pressed = await _broken_button(here)
+        before = await _debug(here, str(pressed["update_id"]))
+    telemetry.reset()  # what this process remembers is gone
+    async with world(telemetry, tmp_path) as here:
+        assert (await _debug(here))["text"].splitlines()[1] == "No traces yet. Send me something first."
+        after = await _debug(here, str(pressed["update_id"]))
+        assert after["text"] == before["text"]
+        _expect_the_reason(after["text"])

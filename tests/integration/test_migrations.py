@@ -41,10 +41,10 @@ async def test_up_down_up(database_url: str) -> None:
             seen.append(await connection.run_sync(_tables))
     await database.close()
     assert seen == [
-        {"alembic_version", "jobs"},
+        {"alembic_version", "jobs", "traces", "trace_messages"},
         {"alembic_version"},
-        {"alembic_version", "jobs"},
-        {"alembic_version", "jobs"},
+        {"alembic_version", "jobs", "traces", "trace_messages"},
+        {"alembic_version", "jobs", "traces", "trace_messages"},
     ]
 
 
@@ -88,4 +88,4 @@ async def test_two_processes_may_migrate_at_once(database_url: str) -> None:
         version = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
     await first.close()
     await second.close()
-    assert version == ["0001"]
+    assert version == ["0002"]

@@ -1,6 +1,7 @@
 """/debug: why did that button not work? For anyone but an admin the command does not exist.
 
-It answers from the flight recorder of this process: with or without a Collector, and not about what another one did.
+It answers from the flight recorder: lists are of this process, a single trace may also come from the database, where
+every process writes its own. No Collector is needed.
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ from app.telemetry.logs import Verbosity
 from app.telemetry.recorder import Recorder, TraceRecord
 from app.telemetry.story import chain, last_events, outcome
 from app.telemetry.waterfall import duration, waterfall
+from app.traces.index import TraceIndex
 
 _SHOWN = 8
 _DEBUG_S = 30 * 60.0
+#: More digits than a database's integer takes.
+_LONGEST_UPDATE_ID = 19
 
 
-async def debug(message: Message, command: CommandObject, recorder: Recorder, language: str) -> None:
+async def debug(
+    message: Message, command: CommandObject, recorder: Recorder, traces: TraceIndex, language: str
+) -> None:
     """`/debug` lists the last traces.
 
     With a trace ID, its beginning, a support code or an update_id it shows that trace; as a reply to a message of the
@@ -34,9 +40,10 @@ async def debug(message: Message, command: CommandObject, recorder: Recorder, la
     query = (command.args or "").strip()
     replied = message.reply_to_message
     if query:
-        screen = _one(language, query, _matching(recorder, query))
+        screen = _one(language, query, await _matching(recorder, traces, query))
     elif replied is not None:
-        found = recorder.select(lambda trace: trace.has("telegram.message.id", replied.message_id))
+        made_by = recorder.select(lambda trace: trace.has("telegram.message.id", replied.message_id))
+        found = made_by or await traces.by_message(replied.message_id)
         screen = _one(language, str(replied.message_id), found[:1])
     else:
         screen = _overview(recorder, language)
@@ -44,7 +51,12 @@ async def debug(message: Message, command: CommandObject, recorder: Recorder, la
 
 
 async def debug_pressed(
-    query: CallbackQuery, press: Press, recorder: Recorder, verbosity: Verbosity, language: str
+    query: CallbackQuery,
+    press: Press,
+    recorder: Recorder,
+    traces: TraceIndex,
+    verbosity: Verbosity,
+    language: str,
 ) -> None:
     """The same, by the buttons of its screens."""
     if press.button is ButtonId.DEBUG_LOGS:
@@ -52,13 +64,15 @@ async def debug_pressed(
         await show.acknowledge(query, say(language, "debug_logs_on"))
         return
     await show.acknowledge(query)
-    await show.replace(query.message, _pressed(press, recorder, language))
+    if press.button is ButtonId.SHOW_TRACE:
+        screen = _one(language, press.argument, await _matching(recorder, traces, press.argument))
+    else:
+        screen = _pressed(press, recorder, language)
+    await show.replace(query.message, screen)
 
 
 def _pressed(press: Press, recorder: Recorder, language: str) -> Screen:
     match press.button:
-        case ButtonId.SHOW_TRACE:
-            return _one(language, press.argument, recorder.find(press.argument))
         case ButtonId.SHOW_LAST:
             others = _others(recorder)
             return _one(language, "", others[:1]) if others else _overview(recorder, language)
@@ -90,14 +104,20 @@ def _others(recorder: Recorder) -> list[TraceRecord]:
     )
 
 
-def _matching(recorder: Recorder, query: str) -> list[TraceRecord]:
-    by_id = recorder.find(query.replace("-", "").lower())
-    return by_id or recorder.select(
-        lambda trace: (
-            trace.root.attributes.get("messaging.message.id") == query
-            and trace.has("messaging.system", "telegram")
+async def _matching(recorder: Recorder, traces: TraceIndex, query: str) -> list[TraceRecord]:
+    """The traces that a query means: by the beginning of the ID, else by update; from memory, else the database."""
+    start = query.replace("-", "").lower()
+    found = recorder.find(start) or await traces.by_id(start)
+    if not found and query.isdecimal() and len(query) < _LONGEST_UPDATE_ID:
+        found = recorder.select(lambda trace: _is_of_update(trace, query)) or await traces.by_update(
+            int(query)
         )
-    )
+    return found
+
+
+def _is_of_update(trace: TraceRecord, update_id: str) -> bool:
+    root = trace.root.attributes
+    return root.get("messaging.system") == "telegram" and root.get("messaging.message.id") == update_id
 
 
 def _one(language: str, query: str, found: list[TraceRecord]) -> Screen:
