@@ -12,6 +12,7 @@ from aiogram.types import (
 
 from app.bot.registry import Press, encode
 from app.bot.screens import Screen
+from app.telemetry import rendered
 from app.telemetry.contract import Event
 from app.telemetry.events import emit
 
@@ -33,7 +34,7 @@ def markup(screen: Screen) -> InlineKeyboardMarkup | None:
 async def answer(message: Message, screen: Screen) -> Message:
     """Send the screen into the chat of `message`."""
     sent = await message.answer(screen.text, reply_markup=markup(screen))
-    _rendered(screen)
+    _rendered(screen, sent)
     return sent
 
 
@@ -41,7 +42,7 @@ async def replace(message: MaybeInaccessibleMessageUnion | None, screen: Screen)
     """Turn the message of a pressed button into the screen; one too old to edit stays as it is."""
     if isinstance(message, Message):
         await message.edit_text(screen.text, reply_markup=markup(screen))
-        _rendered(screen)
+        _rendered(screen, message)
 
 
 async def acknowledge(query: CallbackQuery, alert: str | None = None) -> None:
@@ -50,5 +51,6 @@ async def acknowledge(query: CallbackQuery, alert: str | None = None) -> None:
     emit(Event.ANSWER_CALLBACK_QUERY, callback_id=query.id, show_alert=alert is not None)
 
 
-def _rendered(screen: Screen) -> None:
+def _rendered(screen: Screen, message: Message) -> None:
+    rendered.note(message.chat.id, message.message_id)
     emit(Event.UI_RENDER, screen_id=screen.id.name, buttons_count=sum(map(len, screen.rows)))

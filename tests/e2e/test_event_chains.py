@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.trace import format_trace_id
 
 from app.telemetry.identity import hashed
 from tests.kit.bot import ALICE, World, world
@@ -85,6 +86,11 @@ async def test_an_accepted_press(telemetry: Captured, tmp_path: Path) -> None:
         *_done(pressed),
     ]
     assert telemetry.metrics()["bot.callbacks", (("button", "OPEN_HELP"), ("reason", "SUCCESS"))] == 1
+    # The press links to the update that rendered the screen.
+    (process,) = [span for span in telemetry.spans() if span.name == "process callback_query"]
+    assert [format_trace_id(link.context.trace_id) for link in process.links] == [
+        telemetry.cid_of("receive message")
+    ]
 
 
 REJECTED = [

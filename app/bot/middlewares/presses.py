@@ -24,6 +24,7 @@ from app.telemetry.contract import Event
 from app.telemetry.events import emit
 from app.telemetry.identity import hashed
 from app.telemetry.instruments import count
+from app.telemetry.rendered import link_back
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
@@ -44,6 +45,8 @@ class JudgePresses(BaseMiddleware):
             callback_id=event.id,
             user_hash=hashed(event.from_user.id),
         )
+        if event.message is not None:
+            link_back(event.message.chat.id, event.message.message_id)
         verdict = judge(event.data, list(_standing(event.message)))
         if isinstance(verdict, Impossible):
             return await _reject(event, data["language"], verdict, None)
