@@ -22,6 +22,7 @@ from aiogram.types import BotCommand
 from app import __version__
 from app.bot import dispatcher as dispatchers
 from app.bot.delivery import Delivery
+from app.bot.desk import Desk
 from app.bot.intake import Intake
 from app.bot.locales import LANGUAGES
 from app.bot.polling import Poller
@@ -137,9 +138,13 @@ async def run(
         await runtime.open(stack)
         dispatcher = dispatchers.build(
             database=runtime.database,
-            recorder=telemetry.recorder,
-            traces=runtime.traces,
-            verbosity=telemetry.verbosity,
+            desk=Desk(
+                telemetry.recorder,
+                runtime.traces,
+                telemetry.verbosity,
+                settings.grafana_url,
+                settings.otel_service_name,
+            ),
             admin_ids=settings.admin_ids,
             wake_worker=runtime.worker.wake,
         )

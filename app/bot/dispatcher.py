@@ -9,6 +9,7 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.enums import ParseMode
 
+from app.bot.desk import Desk
 from app.bot.handlers import admin, fallback, link, start
 from app.bot.middlewares.commands import TellCommands
 from app.bot.middlewares.measure import Measure
@@ -16,9 +17,6 @@ from app.bot.middlewares.presses import JudgePresses, TellRoute
 from app.bot.middlewares.retry import Retry
 from app.bot.session import REQUEST_TIMEOUT_S, SafeSession
 from app.db.session import Database
-from app.telemetry.logs import Verbosity
-from app.telemetry.recorder import Recorder
-from app.traces.index import TraceIndex
 
 
 def create_bot(token: str, api_url: str) -> Bot:
@@ -32,9 +30,7 @@ def create_bot(token: str, api_url: str) -> Bot:
 def build(
     *,
     database: Database,
-    recorder: Recorder,
-    traces: TraceIndex,
-    verbosity: Verbosity,
+    desk: Desk,
     admin_ids: frozenset[int],
     wake_worker: Callable[[], None],
 ) -> Dispatcher:
@@ -42,9 +38,7 @@ def build(
     # No conversation state is kept in memory: a screen carries what it needs.
     dispatcher = Dispatcher(name="tracegram", disable_fsm=True)
     dispatcher["database"] = database
-    dispatcher["recorder"] = recorder
-    dispatcher["traces"] = traces
-    dispatcher["verbosity"] = verbosity
+    dispatcher["desk"] = desk
     dispatcher["wake_worker"] = wake_worker
     dispatcher.update.outer_middleware(Measure())
     dispatcher.message.outer_middleware(TellCommands())

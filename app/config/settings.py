@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     otel_export_interval_ms: int = Field(
         1000, ge=50, le=60_000, description="Milliseconds between exports of spans and log records."
     )
+    grafana_url: str = Field(
+        "",
+        description="Address of Grafana; `/debug` then links each trace to Tempo and its log lines to Loki.",
+    )
     trace_retention_hours: float = Field(
         72, gt=0, description="Hours for which `/debug` remembers traces, in the database."
     )
@@ -126,7 +130,7 @@ class Settings(BaseSettings):
             raise ValueError("not a bot token; ask @BotFather for one, or try `tracegram demo` without any")
         return value
 
-    @field_validator("bot_api_url", "webhook_url", "otel_exporter_otlp_endpoint")
+    @field_validator("bot_api_url", "webhook_url", "otel_exporter_otlp_endpoint", "grafana_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):

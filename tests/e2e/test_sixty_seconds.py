@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -101,7 +103,7 @@ async def test_a_reply_to_a_message_of_the_bot_tells_what_made_it(
 async def test_debug_logs_for_a_while(
     telemetry: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.bot.handlers.admin._DEBUG_S", 0.5)
+    monkeypatch.setattr("app.bot.desk._DEBUG_S", 0.5)
     log = logging.getLogger("app")
     telemetry.telemetry.verbosity._level = "INFO"
     log.setLevel("INFO")
@@ -141,3 +143,23 @@ async def test_after_a_restart_the_trace_is_still_told(telemetry: Captured, tmp_
         after = await _debug(here, str(pressed["update_id"]))
         assert after["text"] == before["text"]
         _expect_the_reason(after["text"])
+
+
+async def test_links_to_grafana(telemetry: Captured, tmp_path: Path) -> None:
+    async with world(telemetry, tmp_path, grafana_url="https://grafana.example/") as here:
+        await here.alice.say("/start")
+        await here.updates_done()
+        cid = telemetry.cid_of("receive message")
+        answer = await _debug(here, cid)
+    links = [entity["url"] for entity in answer["entities"] if entity["type"] == "text_link"]
+    panes = [json.loads(dict(parse_qsl(urlsplit(link).query))["panes"])["t"] for link in links]
+    assert all(
+        link.startswith("https://grafana.example/explore?schemaVersion=1&orgId=1&panes=") for link in links
+    )
+    assert [
+        (pane["datasource"], pane["queries"][0].get("query", pane["queries"][0].get("expr")))
+        for pane in panes
+    ] == [
+        ("tempo", cid),
+        ("loki", f'{{service_name="tracegram"}} | trace_id="{cid}"'),
+    ]

@@ -63,6 +63,7 @@ EVERY: dict[str, Make] = {
             [CID] * 9,
         ),
     ),
+    "linked trace": lambda language: debug.trace(language, replace(STORY, links=[("Tempo", "https://g/?a=1&b=<>")])),
     "nasty trace": lambda language: debug.trace(language, Story(LINE, "", NASTY * 3, NASTY * 3, [NASTY])),
     **{
         f"reason {reason}": partial(lambda language, reason: debug.trace(language, replace(STORY, reason=reason)), reason=reason)

@@ -29,13 +29,17 @@ class TraceLine:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One trace at length. `reason` is a reason code or empty, `chain` and `waterfall` are lines of text."""
+    """One trace at length. `reason` is a reason code or empty, `chain` and `waterfall` are lines of text.
+
+    `links` are titles and addresses of the same trace elsewhere.
+    """
 
     line: TraceLine
     reason: str
     chain: str
     waterfall: str
     linked: Sequence[str]
+    links: Sequence[tuple[str, str]] = ()
 
 
 def traces(language: str, title: str, lines: Sequence[TraceLine], events: Sequence[str] = ()) -> Screen:
@@ -63,6 +67,8 @@ def trace(language: str, story: Story) -> Screen:
     if linked:
         cids = " ".join(f"<code>{escape(cid)}</code>" for cid in linked)
         parts.append(say(language, "debug_linked", cids=cids))
+    if story.links:
+        parts.append(" · ".join(f'<a href="{escape(url)}">{escape(title)}</a>' for title, url in story.links))
     if story.chain:
         parts.append(f"<pre>{escape(_cut(story.chain, _CHAIN_LIMIT))}</pre>")
     parts.append(f"<pre>{escape(_cut(story.waterfall, _WATERFALL_LIMIT))}</pre>")
