@@ -18,9 +18,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def _stream(
-    request: web.Request, headers: dict[str, str], chunks: AsyncIterator[bytes], *, chunked: bool = False
+    request: web.Request,
+    headers: dict[str, str],
+    chunks: AsyncIterator[bytes],
+    *,
+    chunked: bool = False,
+    status: int = 200,
 ) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "audio/mpeg", **headers})
+    response = web.StreamResponse(status=status, headers={"Content-Type": "audio/mpeg", **headers})
     if chunked:
         response.enable_chunked_encoding()
         # Both at once are a lie that HTTP allows: the chunks count, the length does not.
@@ -38,8 +43,9 @@ async def _without_end(block: bytes, pause_s: float = 0.0) -> AsyncIterator[byte
         await asyncio.sleep(pause_s)
 
 
-async def _zeros_packed() -> AsyncIterator[bytes]:
+async def _zeros_packed(first: bytes = b"") -> AsyncIterator[bytes]:
     packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    yield packer.compress(first)
     while True:
         yield packer.compress(bytes(4 * 1024 * 1024)) + packer.flush(zlib.Z_SYNC_FLUSH)
         await asyncio.sleep(0)
@@ -60,6 +66,21 @@ async def _endless_page(request: web.Request) -> web.StreamResponse:
 
 async def _bomb(request: web.Request) -> web.StreamResponse:
     return await _stream(request, {"Content-Encoding": "gzip"}, _zeros_packed())
+
+
+def _bomb_page(status: int = 200) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "text/html", "Content-Encoding": "gzip"}
+        return await _stream(request, headers, _zeros_packed(b"<!doctype html>"), status=status)
+
+    return handler
+
+
+def _page_of(tag: bytes, times: int) -> Handler:
+    async def handler(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"<!doctype html>" + tag * times, content_type="text/html")
+
+    return handler
 
 
 async def _huge(request: web.Request) -> web.StreamResponse:
@@ -109,6 +130,10 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("/hostile/endless-lying.mp3", "a stream without an end that promises one", _endless_lying),
     ("/hostile/endless-page", "a page without an end", _endless_page),
     ("/hostile/bomb.mp3", "a small stream that unpacks into a large one", _bomb),
+    ("/hostile/bomb-page", "a small page that unpacks into a large one", _bomb_page()),
+    ("/hostile/bomb-error", "an error that unpacks into a large page", _bomb_page(403)),
+    ("/hostile/deep-page", "a page of two million boxes", _page_of(b"<div>", 2_000_000)),
+    ("/hostile/tangled-page", "a page that keeps its reader busy for hours", _page_of(b"<iframe ", 200_000)),
     ("/hostile/huge.mp4", "a film of 2 GB", _huge),
     ("/hostile/not-media.mp3", "a text named .mp3", _content(b"I am only a text.\n" * 400, "audio/mpeg")),
     ("/hostile/playlist.mp3", "a playlist named .mp3", _content(_LOCAL_FILE.encode(), "audio/mpeg")),

@@ -31,17 +31,20 @@ from app.sandbox.media import SAMPLES, serve_media
 from app.sandbox.media_hostile import ROUTES
 
 STAGES = ["probing", "downloading", "converting"]
-# The two that only the deadline ends get a short one; the others must end by themselves.
+# The ones that take as long as they may get a short one; the others must end by themselves.
 SMALL = Limits(max_bytes=2_000_000, deadline_s=30.0)
 SHORT = Limits(max_bytes=2_000_000, deadline_s=1.0)
 
 HOSTILE: dict[type[JobError], list[str]] = {
     LinkNotAllowed: ["redirect-loopback", "redirect-metadata", "private-piece.m3u8"],
-    TooLarge: ["endless.mp3", "endless-lying.mp3", "endless-page", "bomb.mp3", "huge.mp4"],
+    TooLarge: [
+        *("endless.mp3", "endless-lying.mp3", "endless-page", "huge.mp4"),
+        *("bomb.mp3", "bomb-page", "bomb-error", "deep-page"),
+    ],
     NotMedia: ["not-media.mp3", "playlist.mp3", "concat.mp3", "program.exe"],
     NothingToDownload: ["live.m3u8", "empty.mp3", "text"],
     LinkUnreachable: ["missing", "error"],
-    TookTooLong: ["slow", "stall.mp3"],
+    TookTooLong: ["slow", "stall.mp3", "tangled-page"],
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import http.client
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,26 @@ def test_a_fault_of_ours_is_told_by_kind_and_line() -> None:
     where = judge(raised.value, NetGuard()).where
     assert where.startswith("ZeroDivisionError ")
     assert __name__ in where
+
+
+REFUSED = """
+import subprocess
+from app.jobs.engines.confine import allow_only
+from app.jobs.engines.netguard import NetGuard
+from app.jobs.engines.verdict import judge
+allow_only("/bin/true")
+try:
+    subprocess.run(["/bin/false"])
+except PermissionError as refused:
+    print(judge(refused, NetGuard()).code)
+"""
+
+
+def test_a_program_that_may_not_be_started_is_a_fault_of_ours_and_not_of_the_link() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.strip() == "EngineFailed"
 
 
 @pytest.fixture

@@ -3,20 +3,25 @@ lists below keep out every format that names other files or addresses (HLS, DASH
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from app.errors import EngineFailed, NothingToDownload, NotMedia, TooLarge, TooLong
+from app.jobs.engines.confine import die_with_parent
 
 _DEMUXERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,"
     "mp3,mpc,mpc8,mpeg,mpegts,ogg,oma,tak,tta,w64,wav,wv"
 )
-_CLOSED = ("-nostdin", "-protocol_whitelist", "file,pipe")
+# By default every core gets threads, and each reserves memory.
+_ONE_THREAD = ("-threads", "1")
+_CLOSED = ("-nostdin", "-protocol_whitelist", "file,pipe", *_ONE_THREAD)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
 _STREAM = re.compile(r"^ {2,4}Stream #0:\d+[^\n]*?: (Audio|Video|Subtitle|Data)", re.MULTILINE)
 _TAG = r"(?im)^ +{}\s*: (\S.*)$"
@@ -56,7 +61,13 @@ def probe(ffmpeg: str, path: Path) -> Source:
     Raises NotMedia where ffmpeg knows no format in it, NothingToDownload for a film without sound.
     """
     command = [ffmpeg, "-hide_banner", *_CLOSED, "-format_whitelist", _DEMUXERS, "-i", str(path)]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)  # noqa: S603  # the program is the operator's, the file name is fixed
+    done = subprocess.run(  # noqa: S603  # the program is the operator's, the file name is fixed
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        preexec_fn=partial(die_with_parent, os.getpid()),
+    )
     return read_probe(done.stderr.decode(errors="replace"))
 
 
@@ -92,7 +103,10 @@ def to_mp3(ffmpeg: str, source: Path, mp3: Mp3, on_seconds: Callable[[float], No
     tags.write_text(_tag_file(mp3), encoding="utf-8")
     seconds = 0.0
     with subprocess.Popen(  # noqa: S603  # the program is the operator's, the file names are fixed
-        _command(ffmpeg, source, tags, mp3), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        _command(ffmpeg, source, tags, mp3),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=partial(die_with_parent, os.getpid()),
     ) as process:
         for seconds in _seconds(process):
             on_seconds(seconds)
@@ -126,6 +140,7 @@ def _command(ffmpeg: str, source: Path, tags: Path, mp3: Mp3) -> list[str]:
         *(*_CLOSED, "-f", "ffmetadata", "-i", str(tags)),
         *("-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "1", "-map_chapters", "-1"),
         *("-map_metadata:s:a", "-1", "-c:a", "libmp3lame", "-b:a", f"{mp3.bitrate}k", "-ac", "2"),
+        *("-filter_threads", "1", *_ONE_THREAD),
         # One step over each limit, so that meeting it can be told from ending just below it.
         *("-t", str(mp3.max_duration_s + 2 * _END_SLACK_S), "-fs", str(mp3.max_bytes + _ROOM_FOR_TAGS)),
         *("-f", "mp3", str(mp3.path)),

@@ -11,7 +11,13 @@ import time
 from pathlib import Path
 
 from app.jobs.engines import convert
-from app.jobs.engines.confine import allow_only, die_with_parent, limit_resources
+from app.jobs.engines.confine import (
+    allow_only,
+    bound_parsing,
+    die_with_parent,
+    end_parsing,
+    limit_resources,
+)
 from app.jobs.engines.fetch import fetch
 from app.jobs.engines.netguard import NetGuard
 from app.jobs.engines.verdict import judge
@@ -28,6 +34,9 @@ from app.jobs.ports import Progress, Stage
 
 _PAUSE_S = 0.25
 """Least time between two progress lines of one stage."""
+
+_PARSING_S = 30.0
+"""Processor seconds without a byte of media, at most: a page can be written to keep yt-dlp's patterns busy."""
 
 _ROOM_FOR_PAGES = 32 * 1024 * 1024
 """Bytes that pages, manifests and a second try may use beyond the file itself."""
@@ -64,7 +73,15 @@ def carry_out(order: Order, workdir: Path, guard: NetGuard, speaker: Speaker) ->
     """Download, look, convert. Raises a JobError, or whatever yt-dlp raises."""
     speaker.progress("probing", 0.0, None)
     guard.install()
-    fetched = fetch(order, workdir, lambda done, total: speaker.progress("downloading", done, total))
+    parsing_s = min(_PARSING_S, order.deadline_s / 4)
+
+    def on_bytes(done: int, total: int | None) -> None:
+        bound_parsing(parsing_s)
+        speaker.progress("downloading", done, total)
+
+    bound_parsing(parsing_s)
+    fetched = fetch(order, workdir, on_bytes)
+    end_parsing()
     source = convert.probe(order.ffmpeg, fetched.path)
     titles = (fetched.title, source.title) if fetched.titled else (source.title, fetched.title)
     mp3 = convert.Mp3(

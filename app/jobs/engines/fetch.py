@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import yt_dlp
+from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.utils import DownloadCancelled
 
 from app.errors import JobError, LinkNotAllowed, NothingToDownload, TooLarge, TooLong
@@ -22,6 +23,8 @@ _HANDLERS = frozenset({"Urllib", "Requests"})
 # The protocols that yt-dlp downloads by itself; the others would be handed to ffmpeg.
 _PROTOCOLS = "[protocol~='^(https?|m3u8(_native)?|http_dash_segments)$']"
 _NO_OWN_EXTRACTOR = ("generic", "html5")
+_MAX_PAGE_BYTES = 4 * 1024 * 1024
+_PIECE_BYTES = 64 * 1024
 _NUMBER = re.compile(r" \(\d+\)$")
 _NOT_NOW = frozenset({"is_live", "is_upcoming", "post_live"})
 
@@ -106,13 +109,35 @@ class _Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]  # yt-dlp ships no ty
     def urlopen(self, req: Any) -> Any:
         if not _address_of(req).lower().startswith(_SCHEMES):
             raise _StoppedAsNotAllowed
-        response = super().urlopen(req)
+        try:
+            response = super().urlopen(req)
+        except HTTPError as error:
+            _bound_page(error.response)  # yt-dlp looks into some of these
+            raise
+        _bound_page(response)
         if not response.url.lower().startswith(_SCHEMES):
             raise _StoppedAsNotAllowed
         length = response.headers.get("Content-Length") or ""
         if length.isdecimal() and int(length) > self._max_bytes:
             raise _StoppedAsTooLarge
         return response
+
+
+def _bound_page(response: Any) -> None:
+    """Stop the reading of a whole answer that unpacks into too much. Pages are read so, media in pieces."""
+    read = response.read
+
+    def bounded(amt: int | None = None) -> bytes:
+        if amt is not None and amt >= 0:
+            return bytes(read(amt))
+        page = bytearray()
+        while piece := read(_PIECE_BYTES):
+            page += piece
+            if len(page) > _MAX_PAGE_BYTES:
+                raise _StoppedAsTooLarge
+        return bytes(page)
+
+    response.read = bounded
 
 
 def _address_of(req: Any) -> str:

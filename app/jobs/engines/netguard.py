@@ -20,11 +20,14 @@ _NOT_REALLY_PUBLIC = (
     ipaddress.IPv4Network("192.0.0.0/24"),  # protocol assignments; metadata of some clouds
     ipaddress.IPv4Network("192.88.99.0/24"),  # 6to4 relays
 )
-_TUNNELS = (
+_NOT_HOSTS = (
+    ipaddress.IPv6Network("3fff::/20"),  # documentation (RFC 9637), which not every Python knows
     # 6to4 and Teredo carry an IPv4 address inside; given up on (RFC 7526), and Python's versions disagree on them.
     ipaddress.IPv6Network("2002::/16"),
     ipaddress.IPv6Network("2001::/32"),
 )
+# The upper half of an interface's number that holds an IPv4 address as its lower half (RFC 5214, 6.1).
+_ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
 _SENDING = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 
 
@@ -51,7 +54,9 @@ def is_public(address: str) -> bool:
         return _is_public_v4(ip.ipv4_mapped)
     if ip in _NAT64:
         return _is_public_v4(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    return ip in _GLOBAL_UNICAST and ip.is_global and not any(ip in net for net in _TUNNELS)
+    if (int(ip) >> 32) & 0xFFFFFFFF in _ISATAP or any(ip in net for net in _NOT_HOSTS):
+        return False
+    return ip in _GLOBAL_UNICAST and ip.is_global
 
 
 def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:

@@ -138,7 +138,10 @@ async def _follow(process: Process, order: Order, on_progress: OnProgress) -> Fi
         if isinstance(line, Failed):
             raise line.error()
         await on_progress(line)
-    raise EngineFailed(f"the engine's child ended with code {await process.wait()}, without a word")
+    code = await process.wait()
+    if code == -signal.SIGXCPU:
+        raise TookTooLong
+    raise EngineFailed(f"the engine's child ended with code {code}, without a word")
 
 
 def _pipes(process: Process) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
