@@ -1,13 +1,14 @@
 """The doors of the Bot API: `/bot<token>/<method>` and `/file/bot<token>/<path>`.
 
 Faults come between a call and its answer; a `traceparent` header ties the caller's trace to the messages that the
-call made. Nothing here logs, so that no token can.
+call made. Of an exception that nobody foresaw only the type is logged: its text could quote a token or a message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 from inspect import isawaitable
 from typing import Final
@@ -19,10 +20,11 @@ from app.sandbox.errors import ApiError
 from app.sandbox.faults import FILE, Fault
 from app.sandbox.methods import METHODS, NAMES
 from app.sandbox.methods.call import Answer, Call
-from app.sandbox.params import Params, read_params
+from app.sandbox.params import Params, logged, read_params
 from app.sandbox.state import Json
 from app.sandbox.world import World
 
+_log = logging.getLogger(__name__)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _BROKEN_JSON: Final = '{"ok":true,"result":{"message_id":'
 _NOT_FOUND: Final = ApiError(404, "Not Found: method not found")
@@ -84,7 +86,7 @@ class BotApi:
             response: web.StreamResponse = _respond(body, status)
         else:
             response = _spoil(request, fault)
-        self._world.log_call(bot, name, params.summary(), headers, response.status)
+        self._world.log_call(bot, name, params.summary(), logged(headers), response.status)
         await self._pause(fault)
         return response
 
@@ -96,8 +98,9 @@ class BotApi:
             result = handler(call)
             if isawaitable(result):
                 result = await result
-        except ApiError as error:
-            return error.code, error.envelope()
+        except Exception as error:
+            refusal = error if isinstance(error, ApiError) else _unforeseen(error, name)
+            return refusal.code, refusal.envelope()
         if trace_id is not None:
             self._attach(call.bot, result, trace_id)
         if isinstance(result, Answer):
@@ -115,6 +118,11 @@ class BotApi:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(fault.delay_s):
                 await self._world.closing.wait()
+
+
+def _unforeseen(error: Exception, method: str) -> ApiError:
+    _log.error("%s in %s", type(error).__name__, method)
+    return ApiError(500, "Internal Server Error")
 
 
 def _respond(body: Json, status: int) -> web.Response:

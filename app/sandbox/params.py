@@ -20,8 +20,11 @@ from app.sandbox.errors import bad_request, entity_too_large
 from app.sandbox.files import UPLOAD_LIMIT, FileStore, Upload
 
 BODY_LIMIT = 4 * 1024 * 1024
-CHUNK_BYTES = 64 * 1024
+# More than a connection buffers: aiohttp then never hands bytes back to it, which it does with a DeprecationWarning.
+CHUNK_BYTES = 1024 * 1024
 PARTS_LIMIT = 128
+LOGGED_VALUE_LIMIT = 8192
+LOGGED_LIMIT = 65536
 _ATTACH = "attach://"
 _TRUE = frozenset({"true", "yes", "1"})
 # What aiohttp raises on bodies that are not what they claim to be, or whose sender goes away.
@@ -94,9 +97,24 @@ class Params:
         return self.files.get(value.removeprefix(_ATTACH) if value.startswith(_ATTACH) else name)
 
     def summary(self) -> dict[str, Any]:
-        """Show the call as the log of calls keeps it: files by name and size."""
-        sizes = {name: {"file_name": file.name, "size": file.size} for name, file in self.files.items()}
-        return {**self.values, **sizes}
+        """Show the call as the log of calls keeps it: values cut, files by name and size."""
+        sizes = {
+            name[:256]: {"file_name": (file.name or "")[:256], "size": file.size}
+            for name, file in self.files.items()
+        }
+        return {**logged(self.values), **sizes}
+
+
+def logged(values: Mapping[str, str]) -> dict[str, str]:
+    """Cut what the log of calls is to remember: each value to 8192 characters, all together to 65536."""
+    kept: dict[str, str] = {}
+    left = LOGGED_LIMIT
+    for name, value in values.items():
+        if len(name) >= left:
+            break
+        kept[name] = value[: min(LOGGED_VALUE_LIMIT, left - len(name))]
+        left -= len(name) + len(kept[name])
+    return kept
 
 
 async def read_params(
@@ -168,6 +186,7 @@ async def _read_multipart(
         parts += 1
         if not isinstance(part, BodyPartReader) or parts > PARTS_LIMIT:
             raise ValueError("nested or too many parts")
+        _check_utf8((part.name or "", part.filename or ""))
         if part.filename is not None:
             total += await _read_file(params, part, store)
         else:

@@ -20,6 +20,7 @@ from app.sandbox.botapi import BotApi
 from app.sandbox.control.mount import mount
 from app.sandbox.errors import ApiError, PortInUseError
 from app.sandbox.flood import FloodLimits
+from app.sandbox.guard import Guard
 from app.sandbox.otlp_door import OtlpDoor
 from app.sandbox.state import DEFAULT_USERS, Sample, SandboxUser
 from app.sandbox.webhook import Courier
@@ -72,13 +73,14 @@ def build_app(
     courier = Courier(world.clock, world.files, bot_api.reply)
     world.webhook_changed = courier.follow
     app = web.Application(middlewares=[_leave_broken_connections])
-    app.router.add_route("*", "/bot{rest:.*}", bot_api.call)
-    app.router.add_route("GET", "/file/bot{rest:.*}", bot_api.file)
+    guard = Guard(public_url)
+    app.router.add_route("*", "/bot{rest:.*}", guard.programs_only(bot_api.call))
+    app.router.add_route("GET", "/file/bot{rest:.*}", guard.programs_only(bot_api.file))
     door = OtlpDoor(world)
-    app.router.add_post("/v1/traces", door.traces)
-    app.router.add_post("/v1/logs", door.logs)
-    app.router.add_post("/v1/metrics", door.metrics)
-    mount(app, world, public_url)
+    app.router.add_post("/v1/traces", guard.programs_only(door.traces))
+    app.router.add_post("/v1/logs", guard.programs_only(door.logs))
+    app.router.add_post("/v1/metrics", guard.programs_only(door.metrics))
+    mount(app, world, guard)
     app.router.add_get("/", _index)
     app.router.add_static("/page", PAGE)
     app.cleanup_ctx.append(_life(world, courier))
@@ -104,7 +106,13 @@ async def _leave_broken_connections(
 
 
 async def _index(request: web.Request) -> web.StreamResponse:
-    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    headers = {
+        "Cache-Control": "no-cache",
+        "X-Content-Type-Options": "nosniff",
+        # A page around this one could lead the person's clicks; a meta element cannot forbid that.
+        "Content-Security-Policy": "frame-ancestors 'none'",
+        "X-Frame-Options": "DENY",
+    }
     return web.FileResponse(PAGE / "index.html", headers=headers)
 
 
@@ -135,7 +143,13 @@ async def serve(host: str, port: int, **build_kwargs: Unpack[BuildOptions]) -> A
         PortInUseError: Another program listens there.
         ValueError: An option of `build_app` is wrong.
     """
-    runner = web.AppRunner(build_app(**build_kwargs), access_log=None, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(
+        build_app(**build_kwargs),
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
+        # A poller that has gone must not take the updates of the next one.
+        handler_cancellation=True,
+    )
     await runner.setup()
     try:
         try:

@@ -49,8 +49,19 @@ class Trace:
             "start_ms": start_ms,
             "duration_ms": round(end_ms - start_ms, 3),
             "status": root["status"],
+            "failed": sum(self._is_failure(span, root) for span in self.spans.values()),
+            "running": self._is_running(),
             "span_count": len(self.spans),
         }
+
+    @staticmethod
+    def _is_failure(span: Json, root: Json) -> bool:
+        return span["status"] == "error" and (span is root or span["kind"] in ("server", "consumer"))
+
+    def _is_running(self) -> bool:
+        # A parent ends, and so arrives, after its children; in a full trace it finds no room.
+        parents = {span["parent_span_id"] for span in self.spans.values()} - {None}
+        return len(self.spans) < SPANS_LIMIT and not parents <= self.spans.keys()
 
 
 class TraceStore:

@@ -1,12 +1,14 @@
 """The queue of updates of one bot, and `getUpdates` over it.
 
 Rules of tdlib/telegram-bot-api: an update lives 24 hours, a press 150 seconds; an offset confirms everything before
-it; a second poller ends the first with 409; types that the bot did not allow are never queued.
+it; a second poller ends the first with 409; types that the bot did not allow are never queued. Beyond 5000 that wait
+the oldest is forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +20,8 @@ from app.sandbox.state import Json
 
 LONG_POLL_LIMIT_S: Final = 50
 HISTORY_LIMIT: Final = 1000
+WAITING_LIMIT: Final = 5000
+POLLED_S: Final = 60.0
 _DAY_S: Final = 24 * 3600.0
 _LIFE_S: Final = {
     "callback_query": 150.0,
@@ -84,6 +88,7 @@ class UpdateQueue:
         self._next_id = first_id
         self._waiting: list[Update] = []
         self._history: deque[Update] = deque(maxlen=HISTORY_LIMIT)
+        self._polled_at: float | None = None
         self._poller: asyncio.Task[object] | None = None
         self._terminated: dict[asyncio.Task[object], str] = {}
 
@@ -100,9 +105,8 @@ class UpdateQueue:
         life_s = _LIFE_S.get(kind, _DAY_S)
         body = {"update_id": update_id, kind: value}
         update = Update(update_id, kind, body, queue_id(kind, value), self._clock.now() + life_s)
-        self._waiting.append(update)
         self._history.append(update)
-        self.changed.ring()
+        self._wait_for_bot(update)
         return update_id
 
     def repeat(self, update_id: int) -> bool:
@@ -110,10 +114,13 @@ class UpdateQueue:
         for update in self._history:
             if update.update_id == update_id:
                 life_s = _LIFE_S.get(update.kind, _DAY_S)
-                self._waiting.append(replace(update, repeat=True, expires_at=self._clock.now() + life_s))
-                self.changed.ring()
+                self._wait_for_bot(replace(update, repeat=True, expires_at=self._clock.now() + life_s))
                 return True
         return False
+
+    def _wait_for_bot(self, update: Update) -> None:
+        self._waiting = [*self._waiting[1 - WAITING_LIMIT :], update]
+        self.changed.ring()
 
     def waiting(self) -> list[Update]:
         """Give what waits and has not expired."""
@@ -135,6 +142,11 @@ class UpdateQueue:
         self.clear()
         self._history.clear()
 
+    @property
+    def polled(self) -> bool:
+        """Tell whether the bot asked for updates within the last minute of real time."""
+        return self._polled_at is not None and time.monotonic() - self._polled_at < POLLED_S
+
     def end_polls(self, description: str) -> None:
         """Answer the waiting poller, if any, with 409."""
         if self._poller is not None:
@@ -147,6 +159,7 @@ class UpdateQueue:
         Raises:
             ApiError: 409 when another poller or a webhook took over.
         """
+        self._polled_at = time.monotonic()
         self._confirm(offset)
         ready = self._take(limit)
         if ready or timeout_s <= 0:

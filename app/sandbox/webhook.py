@@ -110,9 +110,9 @@ class Courier:
         headers = {"Content-Type": "application/json"}
         if webhook.secret_token:
             headers[SECRET_HEADER] = webhook.secret_token
-        body = json.dumps(update.body, ensure_ascii=False).encode()
         limit = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
         try:
+            body = json.dumps(update.body, ensure_ascii=False).encode()
             async with self._session.post(
                 webhook.url, data=body, headers=headers, timeout=limit, allow_redirects=False
             ) as response:
@@ -123,7 +123,7 @@ class Courier:
             return _Failure("Read timeout expired")
         except aiohttp.ClientConnectorError:
             return _Failure("Connection refused")
-        except (aiohttp.ClientError, ValueError):
+        except (aiohttp.ClientError, OSError, ValueError):
             return _Failure("Connection closed")
         return None
 
@@ -133,9 +133,11 @@ class Courier:
         except ApiError:
             return
         method = params.values.pop("method", "")
-        if method and not method.lower().startswith("get") and method.lower() not in _DEAF_METHODS:
-            await self._reply(bot, method, params)
-        self._files.drop(params.files.values())
+        try:
+            if method and not method.lower().startswith("get") and method.lower() not in _DEAF_METHODS:
+                await self._reply(bot, method, params)
+        finally:
+            self._files.drop(params.files.values())
 
 
 def _refused(response: aiohttp.ClientResponse) -> _Failure:

@@ -29,6 +29,7 @@ from app.sandbox.updates import UpdateQueue
 
 CALLS_LIMIT = 1000
 BOTS_LIMIT = 100
+MESSAGES_LIMIT = 5000
 PRESS_LIFE_S = 30.0
 _FIRST_UPDATE_ID = 100_000_001
 _UPDATE_IDS_PER_BOT = 1_000_000
@@ -116,7 +117,9 @@ class World:
 
     # ------------------------------------------------------------------ messages
     def add_message(self, bot: Bot, message: Message) -> Message:
-        """Put a new message into its chat."""
+        """Put a new message into its chat; beyond 5000 of one bot the oldest is forgotten."""
+        while len(bot.messages) >= MESSAGES_LIMIT:
+            self.delete_message(bot, next(iter(bot.messages.values())))
         bot.messages[message.message_id] = message
         self.show(bot, message)
         return message

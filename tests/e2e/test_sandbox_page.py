@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import wave
 from collections.abc import AsyncIterator
@@ -25,7 +26,7 @@ from tests.kit.scripted_bot import ScriptedBot, Step, bot_api_step
 # One browser for the whole file, so one event loop too.
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
-ALICE, BORIS = 1001, 1002
+ALICE, BORIS, ADA = 1001, 1002, 1000
 UPDATE_TRACE = "aa11" * 8
 JOB_TRACE = "bb22" * 8
 SAMPLE = Sample("A walk in the rain", "https://media.example/rain")
@@ -234,6 +235,51 @@ async def test_a_reply_quotes_the_message(stage: Stage) -> None:
     await expect(stage.find("message").last.locator(".quote")).to_contain_text("Which format?")
 
 
+async def test_chips_offer_what_the_bot_registered_and_debug_to_an_admin(stage: Stage) -> None:
+    await expect(stage.find("command-chip")).to_have_text(["/start"])
+    await stage.bot.call("setMyCommands", commands=[{"command": "history", "description": "So far"}])
+    await stage.bot.call("sendMessage", chat_id=ALICE, text="Ready")
+    await expect(stage.find("command-chip")).to_have_text(["/start", "/history"])
+    await stage.choose_user(ADA)
+    await expect(stage.find("command-chip")).to_have_text(["/start", "/history", "/debug"])
+
+
+async def test_the_time_has_five_characters_in_every_locale(browser: Browser) -> None:
+    async with sandbox() as url, aiohttp.ClientSession(url) as session:
+        async with open_page(browser, url, locale="en-US") as (page, _):
+            await page.locator(f"[data-user-id='{ALICE}']").click()
+            sent = await ScriptedBot(session).call("sendMessage", chat_id=ALICE, text="On")
+            edit = {"chat_id": ALICE, "message_id": sent["message_id"], "text": "On time"}
+            await ScriptedBot(session).call("editMessageText", **edit)
+            await expect(page.get_by_test_id("edited")).to_be_visible()
+            await expect(page.locator(".meta time")).to_have_text(re.compile(r"^([01]\d|2[0-3]):\d\d$"))
+
+
+# --------------------------------------------------------------------------- the bot
+
+
+async def test_the_bot_is_seen_to_poll_only_while_it_does(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how, dot = stage.page.locator("#bot-state"), stage.page.locator("#bot-dot")
+    await expect(how).to_have_text("@sandbox_42_bot · not polling")
+    await expect(dot).to_have_class("dot is-away")
+    await stage.bot.call("getUpdates")
+    await expect(how).to_have_text("@sandbox_42_bot · polling")
+    await expect(dot).to_have_class("dot is-on")
+    monkeypatch.setattr("app.sandbox.updates.POLLED_S", 0.0)
+    await expect(dot).to_have_class("dot is-away")
+
+
+async def test_bots_are_told_apart_and_their_dot_keeps_its_shape(stage: Stage) -> None:
+    await ScriptedBot(stage.control, "43:other").call("getMe")
+    await expect(stage.page.locator("#bot-pick option")).to_have_text(["@sandbox_42_bot", "@sandbox_43_bot"])
+    await stage.page.set_viewport_size({"width": 360, "height": 700})
+    box = await stage.page.locator("#bot-dot").bounding_box()
+    assert box is not None
+    assert (box["width"], box["height"]) == (8, 8)
+
+
 # --------------------------------------------------------------------------- the users
 
 
@@ -322,6 +368,35 @@ async def test_a_trace_grows_while_its_spans_arrive(stage: Stage) -> None:
     await expect(stage.find("trace-row-name").last).to_have_text("editMessageText")
     await expect(stage.find("span-details")).to_have_count(1)
     await expect(stage.find("trace-status")).to_have_text("1 span failed")
+
+
+async def test_a_failed_job_is_red_though_its_root_went_well(stage: Stage) -> None:
+    sent = await stage.bot.call("sendMessage", chat_id=ALICE, text="It failed")
+    running = {
+        2: Step("GET", "client", 1, start_ms=30),
+        3: bot_api_step("sendMessage", sent["message_id"], 1, start_ms=45),
+    }
+    await stage.bot.export(JOB_TRACE, {0: Step("send job", "producer", link=UPDATE_TRACE), **running})
+    await stage.bot.export(UPDATE_TRACE, {0: Step("process message", "consumer")})
+    await expect(stage.find("trace-chip")).to_contain_text("running · 3 spans")
+    await expect(stage.find("trace-status")).to_have_text("Running")
+    dot = stage.find("trace-tab", "send job").locator(".status-dot")
+    await expect(dot).to_have_class("status-dot is-running")
+    await stage.bot.export(JOB_TRACE, {1: Step("process job", "consumer", 0, 20, 40, error="Gone")})
+    await expect(stage.find("trace-chip")).to_have_class("trace-chip is-error")
+    await expect(stage.find("trace-status")).to_have_text("Error")
+    await expect(dot).to_have_class("status-dot is-error")
+
+
+async def test_spans_that_are_each_others_parents_are_drawn(stage: Stage) -> None:
+    sent = await stage.bot.call("sendMessage", chat_id=ALICE, text="Round and round")
+    steps = {
+        0: Step("egg", "internal", 1, start_ms=5),
+        1: Step("hen", "internal", 0, start_ms=0),
+        2: bot_api_step("sendMessage", sent["message_id"], 0, start_ms=7),
+    }
+    await stage.bot.export(UPDATE_TRACE, steps)
+    await expect(stage.find("trace-row-name")).to_have_text(["hen", "egg", "sendMessage"])
 
 
 async def test_a_chosen_message_stays_chosen_until_the_newest_is_wanted(stage: Stage) -> None:

@@ -40,6 +40,7 @@ async def test_the_state_at_the_start(box: Sandbox) -> None:
         "username": "sandbox_42_bot",
         "first_name": "Sandbox Bot",
         "webhook_url": None,
+        "polling": False,
         "pending_updates": 0,
     }
     assert await box.get("state") == {"bots": [bot], "users": users, "clock": {"now": ANY, "offset_s": 0.0}}
@@ -186,6 +187,30 @@ async def test_calls_are_logged_without_polls(box: Sandbox) -> None:
     polls = (await box.get("calls?method=getUpdates"))["calls"]
     assert [call["params"] for call in polls] == [{"limit": "1"}]
     assert TOKEN.partition(":")[2] not in json.dumps(calls + polls)
+
+
+async def test_the_log_of_calls_is_bounded_in_what_it_keeps_of_each(box: Sandbox) -> None:
+    await box.refusal("sendMessage", chat_id=ALICE, text="x" * 100_000)
+    await box.refusal("sendMessage", **{f"p{number}": "x" * 10_000 for number in range(50)})
+    await box.refusal("sendMessage", **{"n" * 100_000: "x"})
+    await box.upload(f"bot{TOKEN}/sendDocument", chat_id=ALICE, document=("n" * 2000, b"abc"))
+    long, many, named, file = (call["params"] for call in (await box.get("calls"))["calls"])
+    assert long == {"chat_id": str(ALICE), "text": "x" * 8192}
+    assert len(json.dumps(many)) < 70_000
+    assert named == {}
+    assert file["document"] == {"file_name": "n" * 256, "size": 3}
+
+
+async def test_beyond_a_limit_the_oldest_message_is_forgotten(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.sandbox.world.MESSAGES_LIMIT", 3)
+    for number in range(4):
+        await box.result("sendMessage", chat_id=ALICE, text=f"m{number}")
+    assert [message["text"] for message in await box.chat()] == ["m1", "m2", "m3"]
+    not_found = await box.refusal("editMessageText", chat_id=ALICE, message_id=1, text="x")
+    assert not_found == "400 Bad Request: message to edit not found"
+    await box.result("editMessageText", chat_id=ALICE, message_id=2, text="x")
 
 
 async def test_the_clock_only_goes_forward(box: Sandbox) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import struct
 import zlib
 from collections.abc import AsyncIterator
@@ -181,3 +183,23 @@ async def test_albums(box: Sandbox) -> None:
         assert (
             await box.refusal("sendMediaGroup", chat_id=ALICE, media=given) == f"400 Bad Request: {refusal}"
         )
+
+
+async def test_a_file_arrives_whole_however_its_bytes_are_split(box: Sandbox) -> None:
+    pieces = [b"x" * 100, b"y" * 2, b"z" * 200_000]
+    tail = b"\r\n--bbbbbbbb--\r\n"
+    part = b'--bbbbbbbb\r\nContent-Disposition: form-data; name="document"; filename="x"\r\n\r\n'
+    length = sum(map(len, [part, *pieces, tail]))
+    head = (
+        f"POST /bot{TOKEN}/sendDocument?chat_id={ALICE} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+    )
+    head += "Connection: close\r\nContent-Type: multipart/form-data; boundary=bbbbbbbb\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(box.url.rpartition(":")[2]))
+    for piece in (head.encode() + part, *pieces, tail):
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+    answer = (await reader.read()).partition(b"\r\n\r\n")[2]
+    writer.close()
+    await writer.wait_closed()
+    assert json.loads(answer)["result"]["document"]["file_size"] == 200_102

@@ -39,6 +39,8 @@ NASTY_VALUES: list[object] = [
     [None],
     [[None]],
     {"type": None},
+    {"type": []},
+    [{"type": {}}],
     [{"type": "photo", "media": 1}],
     {"inline_keyboard": [[{"text": "x", "callback_data": {}}]]},
     {"keyboard": 5},
@@ -261,15 +263,6 @@ async def test_an_upload_over_fifty_megabytes_is_refused_and_leaves_nothing(box:
             "description": "Request Entity Too Large",
         }
     assert await box.chat() == []
-
-
-async def test_half_a_surrogate_pair_inside_json_is_no_json(box: Sandbox) -> None:
-    markup = '{"inline_keyboard":[[{"text":"\\ud800","callback_data":"\\udfff"}]]}'
-    refusal = await box.refusal("sendMessage", chat_id=1001, text="x", reply_markup=markup)
-    assert refusal == "400 Bad Request: can't parse reply keyboard markup JSON object"
-    for body in ('{"poll":{"id":"\\ud800"}}', '{"poll":{"id":NaN}}', '{"poll":{"id":1e999}}'):
-        async with box.http.post(f"{box.url}/sandbox/updates", data=body) as response:
-            assert response.status == 400
 
 
 async def test_an_upload_whose_sender_goes_away_leaves_nothing(

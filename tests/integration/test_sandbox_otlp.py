@@ -70,6 +70,11 @@ async def export(box: Sandbox, *spans: Span, resource: dict[str, Any] | None = N
         assert (response.status, await response.read()) == (200, b"")
 
 
+def failed(span: Span) -> Span:
+    span.status.code = Status.STATUS_CODE_ERROR
+    return span
+
+
 def call_span(trace: str, number: int, message_id: int, **more: Any) -> Span:
     attributes = {"rpc.system.name": "telegram_bot_api", "telegram.message.id": message_id}
     return span(
@@ -141,6 +146,8 @@ async def test_a_whole_trace_is_shown(box: Sandbox) -> None:
         "start_ms": float(START_MS),
         "duration_ms": 15.0,
         "status": "error",
+        "failed": 1,
+        "running": False,
         "spans": [
             {
                 **plain,
@@ -179,6 +186,23 @@ async def test_a_whole_trace_is_shown(box: Sandbox) -> None:
         "linked_trace_ids": [],
     }
     assert await box.get(f"traces/{OTHER}", status=404) == {"error": ANY}
+
+
+async def test_a_trace_runs_until_the_parents_are_there_and_its_work_may_fail_under_a_good_root(
+    box: Sandbox,
+) -> None:
+    async def line() -> tuple[bool, int, str]:
+        (line,) = await box.get("traces")
+        return line["running"], line["failed"], line["status"]
+
+    await export(box, span(JOB, 1, "send job"))
+    assert await line() == (False, 0, "unset")
+    await export(box, failed(span(JOB, 3, "GET", parent=2, kind=CLIENT, at=5)))
+    assert await line() == (True, 0, "unset")
+    await export(box, failed(span(JOB, 2, "process job", parent=1, kind=CONSUMER, at=4)))
+    assert await line() == (False, 1, "unset")
+    shown = await box.get(f"traces/{JOB}")
+    assert (shown["running"], shown["failed"]) == (False, 1)
 
 
 async def test_the_page_hears_of_traces(box: Sandbox) -> None:

@@ -42,9 +42,7 @@ async def test_what_a_bot_says_of_itself(box: Sandbox) -> None:
     assert await box.result("setChatMenuButton", menu_button={"type": "default"}, chat_id=ALICE) is True
     assert await box.result("getChatMenuButton", chat_id=ALICE) == {"type": "default"}
     refusals: list[tuple[str, dict[str, Any], str]] = [
-        ("setMyCommands", {"commands": {}}, "expected an Array of BotCommand")
-        if False
-        else ("setMyCommands", {"commands": "x"}, "can't parse commands JSON object"),
+        ("setMyCommands", {"commands": "x"}, "can't parse commands JSON object"),
         ("setMyCommands", {"commands": [{"command": "UP", "description": "x"}]}, "BOT_COMMAND_INVALID"),
         (
             "setMyCommands",
@@ -70,6 +68,47 @@ async def test_what_a_bot_says_of_itself(box: Sandbox) -> None:
     ]
     for method, params, refusal in refusals:
         assert await box.refusal(method, **params) == f"400 Bad Request: {refusal}"
+
+
+async def test_a_users_app_offers_the_commands_of_the_narrowest_scope(box: Sandbox) -> None:
+    async def register(name: str, **where: Any) -> None:
+        commands = [{"command": name, "description": "x"}]
+        assert await box.result("setMyCommands", commands=commands, **where)
+
+    async def offered() -> list[str]:
+        users = [await box.get(f"users/{user}/commands") for user in (ALICE, BORIS)]
+        return [command["command"] for commands in users for command in commands]
+
+    assert await offered() == []
+    await register("all")
+    await register("russian", language_code="ru")
+    assert await offered() == ["all", "russian"]
+    await register("private", scope={"type": "all_private_chats"})
+    assert await offered() == ["private", "private"]
+    await register("alice", scope={"type": "chat", "chat_id": ALICE})
+    assert await offered() == ["alice", "private"]
+    await box.result("deleteMyCommands", scope={"type": "chat", "chat_id": f"000{ALICE}"})
+    assert await offered() == ["private", "private"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "refusal"),
+    [
+        ({}, "can't parse BotCommandScope: Empty chat_id specified"),
+        ({"chat_id": 5}, "chat not found"),
+        ({"chat_id": [ALICE]}, "chat not found"),
+        ({"chat_id": f"{ALICE:019}7"}, "chat not found"),
+        ({"chat_id": ALICE}, "can't parse BotCommandScope: Invalid user_id specified"),
+        ({"chat_id": ALICE, "user_id": "x"}, "can't parse BotCommandScope: Invalid user_id specified"),
+        ({"chat_id": ALICE, "user_id": {}}, "can't parse BotCommandScope: Invalid user_id specified"),
+        ({"chat_id": ALICE, "user_id": 7}, "PARTICIPANT_ID_INVALID"),
+    ],
+)
+async def test_commands_are_kept_for_known_members_only(
+    box: Sandbox, scope: dict[str, Any], refusal: str
+) -> None:
+    wanted = {"type": "chat_member", **scope}
+    assert await box.refusal("setMyCommands", commands=[], scope=wanted) == f"400 Bad Request: {refusal}"
 
 
 async def test_chats_members_actions_and_reactions(box: Sandbox) -> None:

@@ -90,6 +90,13 @@ async def test_no_token_is_ever_logged(caplog: pytest.LogCaptureFixture) -> None
 async def test_the_chat_page_is_served() -> None:
     async with running_sandbox() as box, box.http.get(f"{box.url}/") as response:
         assert (response.status, response.content_type) == (200, "text/html")
+        assert response.headers["X-Frame-Options"] == "DENY"
+        assert response.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+
+
+async def test_the_control_api_without_its_slash_is_no_door() -> None:
+    async with running_sandbox() as box, box.http.get(f"{box.url}/sandbox") as response:
+        assert (response.status, list(await response.json())) == (404, ["error"])
 
 
 def test_the_import_brings_neither_protobuf_nor_the_bot() -> None:

@@ -9,7 +9,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from tests.kit.sandbox_client import ALICE, Sandbox, running_sandbox
+from tests.kit.sandbox_client import ALICE, TOKEN, Sandbox, running_sandbox
 
 FIRST = 100_000_001
 WEBHOOK_ACTIVE = "409 Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
@@ -125,3 +125,45 @@ async def test_a_raw_update_and_a_second_delivery(box: Sandbox) -> None:
     assert await box.result("getUpdates", offset=FIRST + 2) == [{"update_id": FIRST, "poll": {"id": "1"}}]
     assert await box.result("getUpdates", offset=FIRST + 1) == []
     await box.post(f"updates/{FIRST + 7}/redeliver", status=404)
+
+
+async def test_a_poller_that_has_gone_takes_nothing(box: Sandbox) -> None:
+    await box.write("hi")
+    assert await box.result("getUpdates", offset=FIRST + 1) == []
+    _, writer = await asyncio.open_connection("127.0.0.1", int(box.url.rpartition(":")[2]))
+    writer.write(f"GET /bot{TOKEN}/getUpdates?timeout=20 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await asyncio.sleep(0.05)
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.05)
+    await box.post(f"updates/{FIRST}/redeliver")
+    assert ids(await box.result("getUpdates", offset=FIRST + 1)) == [FIRST]
+
+
+async def test_a_short_poll_leaves_a_waiting_one_alone(box: Sandbox) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        long = tasks.create_task(box.result("getUpdates", timeout=20))
+        await asyncio.sleep(0.05)
+        assert await box.result("getUpdates") == []
+        assert not long.done()
+        await box.write("hi")
+    assert ids(long.result()) == [FIRST]
+
+
+async def test_beyond_a_limit_the_oldest_update_is_forgotten(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.sandbox.updates.WAITING_LIMIT", 3)
+    for number in range(5):
+        await box.write(f"m{number}")
+    await box.post(f"updates/{FIRST}/redeliver")
+    assert (await box.result("getWebhookInfo"))["pending_update_count"] == 3
+    assert ids(await box.result("getUpdates")) == [FIRST, FIRST + 3, FIRST + 4]
+
+
+async def test_the_state_tells_whether_a_bot_polls(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [bot["polling"] for bot in (await box.get("state"))["bots"]] == [False]
+    await box.result("getUpdates")
+    assert [bot["polling"] for bot in (await box.get("state"))["bots"]] == [True]
+    monkeypatch.setattr("app.sandbox.updates.POLLED_S", 0.0)
+    assert [bot["polling"] for bot in (await box.get("state"))["bots"]] == [False]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
 import pytest
 from aiohttp import web
 
+from app.sandbox.methods import METHODS
 from tests.kit.sandbox_client import ALICE, BORIS, Sandbox, running_sandbox
 
 FIRST = 100_000_001
@@ -209,3 +213,59 @@ async def test_a_webhook_that_nobody_answers_keeps_the_update(box: Sandbox) -> N
 async def test_set_webhook_refuses(box: Sandbox, params: dict[str, Any], refusal: str) -> None:
     assert await box.refusal("setWebhook", **params) == f"400 Bad Request: {refusal}"
     assert (await box.result("getWebhookInfo"))["url"] == ""
+
+
+async def test_no_answer_of_a_webhook_ends_the_sandbox(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(call: object) -> object:
+        raise TypeError("a secret text")
+
+    monkeypatch.setitem(METHODS, "sendChatAction", broken)
+    replies: list[dict[str, Any]] = [
+        {"method": "setMessageReaction", "chat_id": ALICE, "message_id": 1, "reaction": [{"type": []}]},
+        {"method": "sendChatAction", "chat_id": ALICE, "action": "typing"},
+        {"method": "sendMessage", "chat_id": ALICE, "text": "still here"},
+    ]
+    async with receiver() as hook:
+        hook.answer = lambda update: web.json_response(replies[len(hook.got) - 1])
+        await box.result("setWebhook", url=hook.url)
+        for number in range(len(replies)):
+            await box.write(f"m{number}")
+        await settled(box)
+        assert (await box.chat())[-1]["text"] == "still here"
+    statuses = {call["method"]: call["status"] for call in (await box.get("calls"))["calls"]}
+    assert (statuses["setMessageReaction"], statuses["sendChatAction"]) == (400, 500)
+    assert "secret" not in caplog.text
+
+
+async def test_a_file_that_finds_no_room_on_disk_is_only_a_failed_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    part = '--b\r\nContent-Disposition: form-data; name="audio"; filename="x"\r\n\r\nsound\r\n--b--\r\n'
+    content_type = {"Content-Type": "multipart/form-data; boundary=b"}
+    async with running_sandbox() as box, receiver() as hook:
+        (folder,) = tmp_path.iterdir()
+        shutil.rmtree(folder)
+        hook.answer = lambda update: web.Response(text=part, headers=content_type)
+        await box.result("setWebhook", url=hook.url)
+        await box.write("hi")
+        await hook.until(2)
+        assert (await box.result("getWebhookInfo"))["last_error_message"] == "Connection closed"
+
+
+async def test_a_name_that_is_no_utf8_reaches_no_webhook(box: Sandbox) -> None:
+    body = b"--b\r\nContent-Disposition: form-data; name=kind\r\n\r\naudio\r\n--b\r\nContent-Disposition: "
+    body += b'form-data; name=file; filename="\xff\xfe.mp3"\r\n\r\nsound\r\n--b--\r\n'
+    async with receiver() as hook:
+        await box.result("setWebhook", url=hook.url)
+        url, headers = (
+            f"{box.url}/sandbox/users/{ALICE}/files",
+            {"Content-Type": "multipart/form-data; boundary=b"},
+        )
+        async with box.http.post(url, data=body, headers=headers) as response:
+            assert response.status == 400
+        await box.write("hi")
+        await settled(box)
+        assert [update["message"]["text"] for _, update in hook.got] == ["hi"]

@@ -58,6 +58,15 @@ async def read_chat(world: World, request: web.Request) -> Json:
     return {"seq": world.last_seq, "messages": [world.view(bot, message) for message in messages]}
 
 
+async def commands(world: World, request: web.Request) -> list[Json]:
+    """Give the commands that the user's app offers: the first list of these scopes and languages, as in Telegram."""
+    user, bot = _who(world, request)
+    scopes = (f"chat:{user.id}", "all_private_chats", "default")
+    languages = (user.language_code.partition("-")[0], "")
+    lists = (bot.profile.commands.get((scope, code)) for scope in scopes for code in languages)
+    return next(filter(None, lists), [])
+
+
 async def write(world: World, request: web.Request) -> Json:
     """Send a text as the user."""
     user, bot = _who(world, request)
@@ -191,6 +200,14 @@ ROUTES: Final = (
         read_chat,
         schemas.ref("Chat"),
         query=(("after_seq", "only messages that changed after this seq"),),
+        errors=(_NO_USER,),
+    ),
+    Route(
+        "GET",
+        "/sandbox/users/{uid}/commands",
+        "The commands of the bot as the user's app offers them",
+        commands,
+        schemas.listed("Command"),
         errors=(_NO_USER,),
     ),
     Route(

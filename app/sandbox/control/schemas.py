@@ -105,7 +105,9 @@ _TRACE_HEAD: Final[Schema] = {
     "root": TEXT,
     "start_ms": NUMBER,
     "duration_ms": NUMBER,
-    "status": {"enum": ["ok", "error", "unset"]},
+    "status": {"enum": ["ok", "error", "unset"], "description": "of the root"},
+    "failed": {**WHOLE, "description": "errors of the root and of SERVER and CONSUMER spans"},
+    "running": {**YES_NO, "description": "a span's parent has not arrived yet"},
 }
 
 COMPONENTS: Final[dict[str, Schema]] = {
@@ -130,6 +132,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
                         "username": TEXT,
                         "first_name": TEXT,
                         "webhook_url": maybe(TEXT),
+                        "polling": {**YES_NO, "description": "it called getUpdates within the last minute"},
                         "pending_updates": WHOLE,
                     }
                 )
@@ -168,6 +171,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
     "Chat": shape({"seq": WHOLE, "messages": listed("Message")}),
+    "Command": shape({"command": TEXT, "description": TEXT}),
     "Sent": shape({"update_id": maybe(WHOLE), "message_id": WHOLE}),
     "Pressed": shape({"update_id": maybe(WHOLE), "callback_query_id": TEXT}),
     "Queued": shape({"update_id": maybe(WHOLE)}),

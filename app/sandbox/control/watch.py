@@ -28,6 +28,7 @@ async def state(world: World, request: web.Request) -> Json:
             "username": bot.username,
             "first_name": bot.first_name,
             "webhook_url": bot.webhook.url if bot.webhook else None,
+            "polling": bot.updates.polled,
             "pending_updates": len(bot.updates.waiting()),
         }
         for bot in world.bots.values()

@@ -49,16 +49,32 @@ def _scope(call: Call) -> str:
     if not isinstance(scope, dict):
         raise bad_request("can't parse BotCommandScope: BotCommandScope must be an Object")
     kind = scope.get("type")
-    if kind in _SCOPES:
-        return str(kind)
-    if kind not in _CHAT_SCOPES:
-        raise bad_request("can't parse BotCommandScope: Unsupported type specified")
-    chat_id = str(scope.get("chat_id", ""))
-    if not chat_id:
+    if isinstance(kind, str) and kind in _SCOPES:
+        return kind
+    if isinstance(kind, str) and kind in _CHAT_SCOPES:
+        return _chat_scope(call, kind, scope)
+    raise bad_request("can't parse BotCommandScope: Unsupported type specified")
+
+
+def _chat_scope(call: Call, kind: str, scope: Json) -> str:
+    if scope.get("chat_id", "") == "":
         raise bad_request("can't parse BotCommandScope: Empty chat_id specified")
-    if not chat_id.isdecimal() or int(chat_id[:19]) not in call.world.users:
+    chat_id = _number(scope["chat_id"])
+    if chat_id not in call.world.users:
         raise bad_request("chat not found")
-    return f"{kind}:{chat_id}:{scope.get('user_id', '')}"
+    if kind != "chat_member":
+        return f"{kind}:{chat_id}"
+    user_id = _number(scope.get("user_id"))
+    if user_id == 0:
+        raise bad_request("can't parse BotCommandScope: Invalid user_id specified")
+    if user_id not in call.world.users:
+        raise bad_request("PARTICIPANT_ID_INVALID")
+    return f"{kind}:{chat_id}:{user_id}"
+
+
+def _number(given: object) -> int:
+    raw = str(given)
+    return int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 19 else 0
 
 
 def _command(given: object) -> Json:

@@ -90,7 +90,8 @@ def set_message_reaction(call: Call) -> bool:
     for reaction in given:
         if not isinstance(reaction, dict):
             raise bad_request("can't parse ReactionType: expected an Object")
-        if reaction.get("type") not in _REACTION_TYPES:
+        kind = reaction.get("type")
+        if not isinstance(kind, str) or kind not in _REACTION_TYPES:
             raise bad_request("can't parse ReactionType: invalid reaction type specified")
     call.message(call.chat(), "message to react")
     if len(given) > 1:

@@ -5,12 +5,6 @@ import { byId, h } from "./dom.js";
 import { complain, toast } from "./notices.js";
 import { chatOf, emit, excerpt, findMessage, on, state } from "./state.js";
 
-const FALLBACK_COMMANDS = [
-  { command: "start", description: "Begin" },
-  { command: "help", description: "What the bot can do" },
-  { command: "debug", description: "The last traces (admins)" },
-];
-
 let field;
 
 function remember(made) {
@@ -66,18 +60,8 @@ export function setReply(messageId) {
   field.focus();
 }
 
-/** The page has no token for getMyCommands, but the sandbox remembers what the bot registered with setMyCommands. */
 async function loadCommands() {
-  const language = state.users.get(state.current)?.language_code;
-  try {
-    const { calls } = await api.calls("setMyCommands");
-    const said = calls.filter((call) => call.status === 200).map(({ params }) => params);
-    const best = said.findLast((params) => params.language_code === language) ?? said.findLast((params) => !params.language_code);
-    const commands = typeof best?.commands === "string" ? JSON.parse(best.commands) : best?.commands;
-    state.commands = commands?.length ? commands : FALLBACK_COMMANDS;
-  } catch {
-    state.commands = FALLBACK_COMMANDS;
-  }
+  state.commands = state.bot && state.current !== null ? await api.commands(state.current).catch(() => []) : [];
 }
 
 const matches = () => (/^\/\w*$/.test(field.value) ? state.commands.filter(({ command }) => command.startsWith(field.value.slice(1))) : []);
@@ -131,12 +115,19 @@ async function submit() {
   if (!(await sendText(text)) && !field.value) setText(text);
 }
 
+/** /start is every bot's; a bot hides what is for admins only. */
+function chipCommands() {
+  const names = new Set(["start", ...state.commands.slice(0, 4).map(({ command }) => command)]);
+  if (state.users.get(state.current)?.is_admin) names.add("debug");
+  return [...names];
+}
+
 function showChips() {
   const empty = state.current === null || !chatOf(state.current).size;
   const samples = state.samples.map(({ title, url }) =>
     h("button", { type: "button", class: "chip", "data-testid": "sample-link", title: url, onclick: () => sendText(url) }, title));
-  const commands = state.commands.slice(0, 4).map(({ command }) =>
-    h("button", { type: "button", class: "chip chip--command", onclick: () => sendText(`/${command}`) }, `/${command}`));
+  const commands = chipCommands().map((command) =>
+    h("button", { type: "button", class: "chip chip--command", "data-testid": "command-chip", onclick: () => sendText(`/${command}`) }, `/${command}`));
   byId("chips").replaceChildren(...(samples.length ? [h("span", { class: "chips-label" }, "Try"), ...samples] : []), ...commands);
   byId("chips").classList.toggle("is-first", empty);
 }
@@ -192,7 +183,7 @@ export function startComposer() {
   startFiles();
   // A bot registers its commands at some time after its start, of which no event tells; its first words come later.
   on("message-new", async (message) => {
-    if (message.author !== "bot" || state.commands !== FALLBACK_COMMANDS) return;
+    if (message.author !== "bot" || state.commands.length) return;
     await loadCommands();
     showChips();
   });

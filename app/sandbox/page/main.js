@@ -5,7 +5,7 @@ import { showChat, startChat, reveal } from "./chat.js";
 import { sendText, setReply, startComposer } from "./composer.js";
 import { byId, h } from "./dom.js";
 import { startFaults } from "./faults.js";
-import { hue, initials } from "./format.js";
+import { hue, initials, plural } from "./format.js";
 import { announce, complain } from "./notices.js";
 import { answered } from "./presses.js";
 import { startSplitter } from "./splitter.js";
@@ -23,18 +23,26 @@ let summaryTimer = null;
 /** How many looks in a row found updates waiting: one may just have come. */
 let waitingLooks = 0;
 
+/** [class of the dot, words] */
+function botState(bot) {
+  if (!byId("offline").hidden) return ["", "no connection"];
+  if (!bot) return ["", "waiting for its first call"];
+  if (waitingLooks > 1) return ["is-busy", `${plural(bot.pending_updates, "update")} waiting for the bot`];
+  if (bot.webhook_url) return ["is-on", `@${bot.username} · webhook`];
+  return bot.polling ? ["is-on", `@${bot.username} · polling`] : ["is-away", `@${bot.username} · not polling`];
+}
+
 function showBot() {
   const { bot } = state;
   byId("bot-name").textContent = bot?.first_name ?? "No bot yet";
   byId("bot-avatar").textContent = bot ? initials(bot.first_name) : "…";
   byId("bot-avatar").className = `avatar avatar--bot ${bot ? hue(bot.id) : ""}`;
-  const waiting = waitingLooks > 1 ? bot.pending_updates : 0;
-  const how = bot?.webhook_url ? "webhook" : "polling";
-  byId("bot-state").textContent = !bot ? "waiting for its first call" : waiting ? `${waiting} ${waiting === 1 ? "update" : "updates"} waiting for the bot` : `@${bot.username} · ${how}`;
-  byId("bot-dot").className = `dot ${!bot ? "" : waiting ? "is-busy" : "is-on"}`;
+  const [dot, words] = botState(bot);
+  byId("bot-state").textContent = words;
+  byId("bot-dot").className = `dot ${dot}`;
   const pick = byId("bot-pick");
   pick.hidden = state.bots.length < 2;
-  pick.replaceChildren(...state.bots.map((one) => h("option", { value: one.id, selected: one.id === bot?.id }, one.first_name)));
+  pick.replaceChildren(...state.bots.map((one) => h("option", { value: one.id, selected: one.id === bot?.id }, `@${one.username}`)));
 }
 
 /** The bot that the page is about: the one chosen, otherwise the newest. */
@@ -145,7 +153,10 @@ function connect() {
       byId("offline").hidden = true;
       sync();
     },
-    onLost: () => (byId("offline").hidden = false),
+    onLost() {
+      byId("offline").hidden = false;
+      showBot();
+    },
     onEvent(name, data) {
       // The stream tells of all bots; the page shows one.
       if (data.bot_id === undefined || data.bot_id === state.bot?.id) EVENT_HANDLERS[name](data);

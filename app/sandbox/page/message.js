@@ -6,7 +6,7 @@ import { isJumbo, renderText } from "./entities.js";
 import { clockTime, duration, plural } from "./format.js";
 import { renderAttachment } from "./media.js";
 import { isPending, press } from "./presses.js";
-import { excerpt, findMessage, mainTrace, state } from "./state.js";
+import { excerpt, findMessage, mainTrace, outcome, state } from "./state.js";
 
 function quote(message, actions) {
   const target = findMessage(message.reply_to_message_id);
@@ -35,9 +35,10 @@ function keyboard(message) {
 
 function traceChip(message, actions) {
   const main = mainTrace(message);
-  const failed = main?.status === "error";
+  const how = main ? outcome(main) : "ok";
+  const failed = how === "error";
   const more = message.trace_ids.length > 1 ? ` · ${message.trace_ids.length} traces` : "";
-  const label = main ? `${duration(main.duration_ms)} · ${plural(main.span_count, "span")}${more}` : "trace";
+  const label = main ? `${how === "running" ? "running" : duration(main.duration_ms)} · ${plural(main.span_count, "span")}${more}` : "trace";
   return h("button", {
     type: "button", class: `trace-chip${failed ? " is-error" : ""}`, "data-testid": "trace-chip", title: "Show the trace that made this message",
     "aria-label": `Trace: ${label}${failed ? ", with an error" : ""}`, onclick: () => actions.openTrace(message.message_id),

@@ -10,7 +10,7 @@ export const state = {
   unread: new Map(),
   /** user id -> {action, until}: "sending audio…" */
   actions: new Map(),
-  /** trace id -> {duration_ms, span_count, status, start_ms} for the chips under the messages */
+  /** trace id -> {duration_ms, span_count, failed, running, start_ms} for the chips under the messages */
   summaries: new Map(),
   samples: [],
   commands: [],
@@ -100,6 +100,9 @@ export function mainTrace(message) {
   const begun = known.filter((trace) => trace.start_ms <= (message.edit_date + 1) * 1000);
   return begun.sort((a, b) => b.start_ms - a.start_ms)[0] ?? known[0] ?? null;
 }
+
+/** The word and the colour of a trace: a failure is one also when the work around it came to a good end. */
+export const outcome = (trace) => (trace.failed ? "error" : trace.running ? "running" : "ok");
 
 /** One line for the list of users and for quotes. */
 export function excerpt(message) {

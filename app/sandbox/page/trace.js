@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { byId, copyButton, h, icon } from "./dom.js";
 import { duration } from "./format.js";
 import { complain } from "./notices.js";
-import { chatOf, emit, excerpt, findMessage, mainTrace, messagesOf, on, state } from "./state.js";
+import { chatOf, emit, excerpt, findMessage, mainTrace, messagesOf, on, outcome, state } from "./state.js";
 import { createTraceView } from "./traceview.js";
 
 const SETTLE_MS = 200;
@@ -46,7 +46,7 @@ function tabs() {
     h("button", {
       type: "button", role: "tab", class: "tab", "aria-selected": String(trace.trace_id === chosen), "data-testid": "trace-tab",
       tabindex: trace.trace_id === chosen ? "0" : "-1", onclick: () => choose(trace.trace_id),
-    }, h("i", { class: `status-dot is-${trace.status}` }), h("span", {}, trace.root), h("small", {}, duration(trace.duration_ms)))));
+    }, h("i", { class: `status-dot is-${outcome(trace)}` }), h("span", {}, trace.root), h("small", {}, duration(trace.duration_ms)))));
 }
 
 function moveTab(event) {

@@ -4,12 +4,14 @@
 import { copyButton, h, icon } from "./dom.js";
 import { duration, plural, preciseTime } from "./format.js";
 import { linkButton, logLine, spanDetails } from "./spandetails.js";
+import { outcome } from "./state.js";
 import { layout } from "./waterfall.js";
 
 const percent = (fraction) => `${(Math.min(1, Math.max(0, fraction)) * 100).toFixed(3)}%`;
 
 function verdict(trace) {
-  if (trace.status === "error") return { name: "error", text: "Error" };
+  if (outcome(trace) === "error") return { name: "error", text: "Error" };
+  if (outcome(trace) === "running") return { name: "running", text: "Running" };
   const failed = trace.spans.filter((span) => span.status === "error").length;
   if (failed) return { name: "warn", text: `${plural(failed, "span")} failed` };
   return { name: "ok", text: "OK" };

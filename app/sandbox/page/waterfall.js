@@ -55,6 +55,22 @@ function criticalPath(roots, children, total) {
   return path;
 }
 
+/** Spans that are each other's parents hang on no root: the earliest becomes one. Changes `roots` and `children`. */
+function breakCircles(spans, roots, children) {
+  const reached = new Set();
+  const reach = (span) => {
+    reached.add(span);
+    (children.get(span.span_id) ?? []).forEach(reach);
+  };
+  roots.forEach(reach);
+  for (const span of spans) {
+    if (reached.has(span)) continue;
+    children.set(span.parent_span_id, children.get(span.parent_span_id).filter((child) => child !== span));
+    roots.push(span);
+    reach(span);
+  }
+}
+
 /**
  * `folded` holds the ids of spans whose children are hidden. A span whose parent has not arrived (yet) stands at the
  * top, so a trace can be drawn while it is still coming in.
@@ -63,12 +79,14 @@ export function layout(trace, folded = new Set()) {
   const ids = new Set(trace.spans.map((span) => span.span_id));
   const children = new Map();
   const roots = [];
-  for (const span of [...trace.spans].sort(byStart)) {
+  const spans = [...trace.spans].sort(byStart);
+  for (const span of spans) {
     const parent = span.parent_span_id;
     if (!parent || !ids.has(parent) || parent === span.span_id) roots.push(span);
     else if (children.has(parent)) children.get(parent).push(span);
     else children.set(parent, [span]);
   }
+  breakCircles(spans, roots, children);
   const start = Math.min(...trace.spans.map((span) => span.start_ms));
   const end = Math.max(...trace.spans.map((span) => span.start_ms + span.duration_ms));
   const total = Math.max(end - start, 0.001);
