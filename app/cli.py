@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import logging
 import sys
+import traceback
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        # Where it happened, without its text: nobody has checked that for secrets.
+        traceback.print_tb(error.__traceback__)
+        print(f"tracegram: {type(error).__qualname__}, which nobody foresaw", file=sys.stderr)
+        return 1
     return code
 
 
@@ -58,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("migrate", help="bring the database to a schema revision")
     command.add_argument(
-        "revision", nargs="?", default="head", help="`head` (default), `base`, or a revision"
+        "revision", nargs="?", default="head", choices=("head", "base"), help="newest (default) or empty"
     )
     command.set_defaults(command=_migrate)
     command = commands.add_parser("doctor", help="check every part and name the link that is broken")
@@ -92,8 +98,11 @@ def _to_its_end(telemetry: Telemetry, work: Coroutine[Any, Any, None]) -> int:
         asyncio.run(work)
     except AppError:
         raise
-    except Exception:
-        logging.getLogger("app.cli").critical("the process cannot go on", exc_info=True)
+    except Exception as error:
+        inner = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+        if isinstance(inner, AppError):
+            raise inner from None
+        logging.getLogger("app.cli").critical("the process cannot go on", exc_info=inner)
         return 1
     finally:
         telemetry.shutdown()

@@ -6,15 +6,17 @@ The bot is the ordinary `tracegram run`, pointed at the sandbox by its settings;
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 
@@ -26,7 +28,7 @@ from app.sandbox.media import SAMPLES, serve_media
 from app.sandbox.server import Sample, serve
 
 _HOST = "127.0.0.1"
-_TOKEN = "7000000001:sandbox-token-that-opens-nothing-elsewhere"  # noqa: S105  # the sandbox takes any
+_BOT_ID = 7000000001
 _ADMIN = 1000
 _START_PATIENCE_S = 60.0
 _STOP_PATIENCE_S = 20.0
@@ -50,12 +52,13 @@ class Stage:
 async def stage(port: int) -> AsyncIterator[Stage]:
     """Start everything; at the end no process and no file of it is left."""
     ffmpeg = find_ffmpeg(None)
+    token = f"{_BOT_ID}:{secrets.token_urlsafe(24)}"
     with tempfile.TemporaryDirectory(prefix="tracegram-demo-") as folder:
         async with serve_media(_HOST, 0, ffmpeg) as media:
             samples = [Sample(title=title, url=media + path) for title, path in SAMPLES]
-            async with _sandbox(_HOST, port, samples=samples, token=_TOKEN) as url:
+            async with _sandbox(_HOST, port, samples=samples, token=token) as url:
                 web_port = _free_port()
-                async with _bot(Path(folder), url, media, web_port) as bot:
+                async with _bot(Path(folder), token, url, media, web_port) as bot:
                     web = f"http://{_HOST}:{web_port}"
                     await _until_healthy(web, bot)
                     yield Stage(url, samples[0].url, f"{web}/metrics", bot)
@@ -76,10 +79,10 @@ async def _sandbox(host: str, port: int, **wanted: Any) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _bot(
-    folder: Path, url: str, media: str, web_port: int
+    folder: Path, token: str, url: str, media: str, web_port: int
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     environment = demo_environment() | {
-        "BOT_TOKEN": _TOKEN,
+        "BOT_TOKEN": token,
         "BOT_API_URL": url,
         "ADMIN_IDS": str(_ADMIN),
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
@@ -119,8 +122,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def _until_healthy(web: str, bot: asyncio.subprocess.Process) -> None:
-    async with aiohttp.ClientSession(web) as session, asyncio.timeout(_START_PATIENCE_S):
-        while bot.returncode is None:
+    deadline = time.monotonic() + _START_PATIENCE_S
+    async with aiohttp.ClientSession(web) as session:
+        while bot.returncode is None and time.monotonic() < deadline:
             try:
                 async with session.get("/health") as response:
                     if response.status == 200:
@@ -158,6 +162,15 @@ async def demo(port: int) -> int:
 
 async def play() -> int:
     """Play the main job without a browser. Returns 0 only if the file arrived and the traces are whole."""
+    player = cast("asyncio.Task[int]", asyncio.current_task())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, player.cancel)
+    try:
+        return await _play()
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+
+
+async def _play() -> int:
     async with stage(0) as running, aiohttp.ClientSession(running.url) as session:
         return await Play(session, running.sample, admin=_ADMIN).run()
 

@@ -9,6 +9,7 @@ import asyncio
 import importlib.metadata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 
@@ -55,6 +56,9 @@ async def _try(part: str, check: Callable[[Settings], Awaitable[str]], settings:
 
 async def _database(settings: Settings) -> str:
     database = Database(settings.database_url.get_secret_value())
+    file = database.engine.url.database
+    if database.engine.dialect.name == "sqlite" and file and not await asyncio.to_thread(Path(file).exists):
+        return "the SQLite file is not there yet; the first start makes it"
     try:
         await database.ping()
     except OSError as error:

@@ -16,7 +16,7 @@ from itertools import chain, repeat
 from typing import Any, TextIO
 
 from aiogram import Bot
-from aiogram.exceptions import AiogramError
+from aiogram.exceptions import AiogramError, TelegramNotFound, TelegramUnauthorizedError
 from aiogram.types import BotCommand
 
 from app import __version__
@@ -29,6 +29,7 @@ from app.bot.polling import Poller
 from app.config.settings import Settings
 from app.db.migrate import migrate
 from app.db.session import Database
+from app.errors import ConfigError
 from app.jobs import queue
 from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.jobs.engines.ytdlp import YtDlpEngine
@@ -121,7 +122,7 @@ class Runtime:
 
     async def _database_is_there(self) -> Mapping[str, Any]:
         with untraced():
-            async with self.database.transaction() as session:
+            async with self.database.reading() as session:
                 return {"queue_size": await queue.depth(session)}
 
 
@@ -222,6 +223,10 @@ async def _until_done(prepare: Callable[[], Awaitable[None]]) -> None:
             with untraced():  # the traces are for what people do
                 await prepare()
                 return
+        except (TelegramUnauthorizedError, TelegramNotFound) as error:
+            raise ConfigError(
+                "BOT_TOKEN: Telegram does not know this token. Ask @BotFather for the current one."
+            ) from error
         except AiogramError as error:
             _log.warning(
                 "the Bot API does not answer as it should (%s); trying again", type(error).__qualname__

@@ -15,6 +15,7 @@ from aiogram.exceptions import (
 )
 from aiogram.types import FSInputFile, ReplyParameters
 
+from app.bot.middlewares.retry import once
 from app.bot.screens import Screen
 from app.bot.screens import job as screens
 from app.errors import DeliveryFailed, DeliveryRefused, TooLarge
@@ -40,7 +41,8 @@ class Delivery:
         screen = screens.progress(job.language, progress.stage, progress.fraction)
         if self._shown.get(job.id) != screen.text:
             self._shown[job.id] = screen.text
-            await self._edit(job, screen)
+            with once():
+                await self._edit(job, screen)
 
     async def result(self, job: Job, result: MediaResult, cid: str) -> None:
         """Send the mp3 as an answer to the user's message."""
@@ -70,9 +72,13 @@ class Delivery:
 
     async def _edit(self, job: Job, screen: Screen) -> None:
         async with _explained():
-            await self._bot.edit_message_text(
-                screen.text, chat_id=job.chat_id, message_id=job.progress_message_id
-            )
+            try:
+                await self._bot.edit_message_text(
+                    screen.text, chat_id=job.chat_id, message_id=job.progress_message_id
+                )
+            except TelegramBadRequest as error:
+                if "message is not modified" not in error.message:
+                    raise  # said already, by the worker that had the job before
 
 
 @asynccontextmanager

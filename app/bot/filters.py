@@ -16,8 +16,9 @@ class HasLink(Filter):
     """A message with a link in its text or caption; the handler gets the first one as `link`."""
 
     async def __call__(self, message: Message) -> bool | dict[str, Any]:
-        """Look for the link."""
-        link = find_link(message.text or message.caption or "")
+        """Look for the link, also behind a word."""
+        hidden = (e.url for e in message.entities or message.caption_entities or () if e.type == "text_link")
+        link = find_link(message.text or message.caption or "") or next(hidden, None)
         return {"link": link} if link else False
 
 
@@ -47,3 +48,11 @@ class IsAdmin(Filter):
             and message is not None
             and message.chat.type == ChatType.PRIVATE
         )
+
+
+class InPrivate(Filter):
+    """A message in the private chat with the bot. In a group, people talk to one another."""
+
+    async def __call__(self, message: Message) -> bool:
+        """Look at the chat."""
+        return message.chat.type == ChatType.PRIVATE

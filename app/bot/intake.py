@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 from aiogram import Bot, Dispatcher
 from aiogram.types import Update
@@ -41,11 +41,22 @@ class Intake:
         try:
             update = Update.model_validate_json(raw, context={"bot": self._bot})
         except ValidationError as error:
-            self._refuse(raw, error)
+            if not _has_update_id(raw):
+                raise NotAnUpdate from None
+            _pass_over(error)
             return
-        await self.feed(update, "webhook")
+        await self._feed(update, "webhook")
 
-    async def feed(self, update: Update, door: Door) -> None:
+    async def take(self, raw: dict[str, Any]) -> None:
+        """Process one update as `getUpdates` gives it."""
+        try:
+            update = Update.model_validate(raw, context={"bot": self._bot})
+        except ValidationError as error:
+            _pass_over(error)
+            return
+        await self._feed(update, "polling")
+
+    async def _feed(self, update: Update, door: Door) -> None:
         """Process one update. A failure is logged and counted, never raised: trying again would fail again."""
         kind = update_type(update)
         span = tracer.start_span(
@@ -77,15 +88,18 @@ class Intake:
         finally:
             detach(token)
 
-    @staticmethod
-    def _refuse(raw: bytes, error: ValidationError) -> None:
-        """Tell a forged body from an update that this version cannot read: the latter would come back for ever."""
-        try:
-            body = json.loads(raw)
-        except (ValueError, RecursionError):
-            raise NotAnUpdate from None
-        if not isinstance(body, dict) or not isinstance(body.get("update_id"), int):
-            raise NotAnUpdate from None
-        count(UPDATES, update_type="other")
-        count(UPDATE_ERRORS, update_type="other", error_type=type(error).__qualname__)
-        _log.error("an update has a form that this version cannot read, and is passed over")
+
+def _has_update_id(raw: bytes) -> bool:
+    """Tell an update that this version cannot read from a body that is none."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(body, dict) and isinstance(body.get("update_id"), int)
+
+
+def _pass_over(error: ValidationError) -> None:
+    """Count an update that cannot be read. Refused, it would come back for ever and hold up the others."""
+    count(UPDATES, update_type="other")
+    count(UPDATE_ERRORS, update_type="other", error_type=type(error).__qualname__)
+    _log.error("an update has a form that this version cannot read, and is passed over")

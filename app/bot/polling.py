@@ -1,25 +1,37 @@
 """Long polling for development. An update is confirmed to Telegram only after it was processed.
 
 aiogram's own polling confirms first and loses what runs at a stop. Here one chat's updates run in order, chats side by
-side, and the next batch is asked for when all are done.
+side, and the next batch is asked for when all are done: a chat that Telegram throttles holds the next batch up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from aiogram import Bot
-from aiogram.exceptions import AiogramError, TelegramConflictError, TelegramUnauthorizedError
+from aiogram.exceptions import AiogramError, TelegramConflictError
 from aiogram.methods import GetUpdates
-from aiogram.types import Update
 
 from app.bot.intake import Intake
+from app.grace import to_the_end
 
 _log = logging.getLogger(__name__)
 
 _LONG_POLL_S = 25
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+#: How long a stop waits for the updates that are being processed, and for telling Telegram which are done.
+_GRACE_S = 8.0
+_CONFIRM_S = 2.0
+
+RawUpdate = dict[str, Any]
+
+
+class GetRawUpdates(GetUpdates):
+    """`getUpdates` whose updates are not read yet: one that this version cannot read must not hide the others."""
+
+    __returning__ = list[RawUpdate]
 
 
 class Poller:
@@ -38,12 +50,10 @@ class Poller:
             batch = await self._ask()
             if batch:
                 await self._process(batch)
-                self._offset = batch[-1].update_id + 1
 
-    async def _ask(self) -> list[Update]:
-        request = GetUpdates(offset=self._offset, timeout=_LONG_POLL_S, allowed_updates=self._allowed_updates)
+    async def _ask(self) -> list[RawUpdate]:
         try:
-            updates = await self._bot(request, request_timeout=_LONG_POLL_S + 10)
+            updates = await self._get(_LONG_POLL_S)
         except AiogramError as error:
             if self._failures == 0:
                 _log.warning(_advice(error), extra={"fields": {"error.type": type(error).__qualname__}})
@@ -54,32 +64,59 @@ class Poller:
         self._failures = 0
         return updates
 
-    async def _process(self, batch: list[Update]) -> None:
-        chats: dict[int, list[Update]] = {}
+    async def _get(self, timeout_s: int) -> list[RawUpdate]:
+        request = GetRawUpdates(offset=self._offset, timeout=timeout_s, allowed_updates=self._allowed_updates)
+        updates: Any = await self._bot(request, request_timeout=timeout_s + 10)
+        return list(updates)
+
+    async def _process(self, batch: list[RawUpdate]) -> None:
+        """Process a batch and move the offset past what is done; a stop still tells Telegram about that."""
+        done: set[int] = set()
+        try:
+            await to_the_end(self._side_by_side(batch, done), _GRACE_S)
+        except asyncio.CancelledError:
+            self._move_past(batch, done)
+            await self._confirm()
+            raise
+        self._move_past(batch, done)
+
+    def _move_past(self, batch: list[RawUpdate], done: set[int]) -> None:
+        for update in batch:
+            if update["update_id"] not in done:
+                return
+            self._offset = update["update_id"] + 1
+
+    async def _confirm(self) -> None:
+        try:
+            async with asyncio.timeout(_CONFIRM_S):
+                await self._get(0)
+        except (AiogramError, TimeoutError):
+            _log.warning("Telegram was not told which updates are done; it will bring them again")
+
+    async def _side_by_side(self, batch: list[RawUpdate], done: set[int]) -> None:
+        chats: dict[object, list[RawUpdate]] = {}
         for update in batch:
             chats.setdefault(_chat_of(update), []).append(update)
         async with asyncio.TaskGroup() as group:
             for updates in chats.values():
-                group.create_task(self._in_order(updates))
+                group.create_task(self._in_order(updates, done))
 
-    async def _in_order(self, updates: list[Update]) -> None:
+    async def _in_order(self, updates: list[RawUpdate], done: set[int]) -> None:
         for update in updates:
-            await self._intake.feed(update, "polling")
+            await self._intake.take(update)
+            done.add(update["update_id"])
 
 
-def _chat_of(update: Update) -> int:
+def _chat_of(update: RawUpdate) -> object:
     """What an update must stay in order with: its chat, else its user, else only itself."""
-    event = update.message or update.edited_message
-    if event is not None:
-        return event.chat.id
-    if update.callback_query is not None:
-        return update.callback_query.from_user.id
-    return -update.update_id
+    for name, event in update.items():
+        if isinstance(event, dict):
+            chat = event.get("chat") or event.get("from") or {}
+            return chat.get("id") if name != "callback_query" else event.get("from", {}).get("id")
+    return ("alone", update["update_id"])
 
 
 def _advice(error: AiogramError) -> str:
     if isinstance(error, TelegramConflictError):
         return "another process polls with the same token, or a webhook is set: stop the other one"
-    if isinstance(error, TelegramUnauthorizedError):
-        return "Telegram does not know this token: check BOT_TOKEN"
-    return "the Bot API does not answer; trying again"
+    return "the Bot API does not answer as it should; trying again"

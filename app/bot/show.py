@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import (
     CallbackQuery,
     InlineKeyboardButton,
@@ -15,6 +18,8 @@ from app.bot.screens import Screen
 from app.telemetry import rendered
 from app.telemetry.contract import Event
 from app.telemetry.events import emit
+
+_log = logging.getLogger(__name__)
 
 
 def markup(screen: Screen) -> InlineKeyboardMarkup | None:
@@ -46,8 +51,13 @@ async def replace(message: MaybeInaccessibleMessageUnion | None, screen: Screen)
 
 
 async def acknowledge(query: CallbackQuery, alert: str | None = None) -> None:
-    """Answer a press, in silence or with a window that says something."""
-    await query.answer(alert, show_alert=alert is not None)
+    """Answer a press, in silence or with a window that says something. An answer that comes too late is let go."""
+    try:
+        await query.answer(alert, show_alert=alert is not None)
+    except TelegramBadRequest:
+        # Telegram takes answers for some seconds only; after a restart the press itself may still be served.
+        _log.info("a press was answered too late")
+        return
     emit(Event.ANSWER_CALLBACK_QUERY, callback_id=query.id, show_alert=alert is not None)
 
 

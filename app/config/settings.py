@@ -72,11 +72,15 @@ class Settings(BaseSettings):
 
     # Jobs
     worker_concurrency: int = Field(2, ge=0, le=64, description="Jobs at once in this process; 0 means none.")
-    job_deadline_s: float = Field(300, gt=0, description="Seconds after which a download is stopped.")
+    job_deadline_s: float = Field(
+        300, gt=0, allow_inf_nan=False, description="Seconds after which a download is stopped."
+    )
     max_file_mb: int = Field(
         50, ge=1, le=2000, description="Largest file in MB; Telegram's own limit for bots is 50."
     )
-    max_duration_s: float = Field(7200, gt=0, description="Longest audio or video in seconds.")
+    max_duration_s: float = Field(
+        7200, gt=0, allow_inf_nan=False, description="Longest audio or video in seconds."
+    )
     allow_hosts: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(),
         description="`host:port` pairs, separated by commas, that links may lead to although they are private.",
@@ -100,7 +104,10 @@ class Settings(BaseSettings):
         description="Address of Grafana; `/debug` then links each trace to Tempo and its log lines to Loki.",
     )
     trace_retention_hours: float = Field(
-        72, gt=0, description="Hours for which `/debug` remembers traces, in the database."
+        72,
+        gt=0,
+        allow_inf_nan=False,
+        description="Hours for which `/debug` remembers traces, in the database.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least log level.")
     hash_key: SecretStr = Field(
@@ -145,12 +152,17 @@ class Settings(BaseSettings):
             if value.startswith(plain):
                 value = full + value.removeprefix(plain)
         try:
-            driver = make_url(value).drivername
+            url = make_url(value)
+            driver = url.drivername
         except (ArgumentError, ValueError):  # the latter for a port that is none; it would quote the password
-            driver = ""
+            url, driver = make_url("sqlite://"), ""
         if f"{driver}://" not in _DRIVERS.values():
             raise ValueError("must be a postgresql:// or sqlite:// address")
-        return SecretStr(value)
+        # Hosting services write `sslmode`, as libpq calls it; asyncpg calls it `ssl`.
+        if "sslmode" in url.query:
+            ssl = url.query["sslmode"]
+            url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": ssl})
+        return SecretStr(url.render_as_string(hide_password=False))
 
     @field_validator("webhook_url")
     @classmethod

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import ConfigError
@@ -27,8 +25,8 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
             if engine.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             await connection.run_sync(_run, revision)
-    except (OSError, SQLAlchemyError, CommandError) as error:
-        # A driver's own text may hold the address and the password.
+    except Exception as error:
+        # Drivers raise their own kinds, too (no such database, wrong password). A driver's own text may hold the address and the password.
         raise ConfigError(
             f"DATABASE_URL: the database does not answer, or refuses ({type(error).__qualname__}). "
             "Is it running, and is the revision one of ours? `tracegram doctor` tells which part is broken."

@@ -13,19 +13,20 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import JobState
 from app.db.session import Database
-from app.errors import EngineFailed, JobError, Reason
+from app.errors import DeliveryRefused, EngineFailed, JobError, Reason
+from app.grace import to_the_end
 from app.jobs import queue
 from app.jobs.ports import Deliver, Engine, Job, MediaResult, Progress
 from app.telemetry import tracer
@@ -193,12 +194,13 @@ class Worker:
         with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-", dir=self._temp_dir) as folder:
             result = await self._produce(job, Path(folder))
             await self._tell(self._deliver.progress(job, Progress("uploading")))
-            await _to_the_end(self._hand_over(job, result), _HAND_OVER_GRACE_S)
+            await to_the_end(self._hand_over(job, result), _HAND_OVER_GRACE_S)
 
     async def _hand_over(self, job: Job, result: MediaResult) -> None:
         """Deliver and settle. The row is closed before anything else can go wrong: a file is not sent twice."""
         await self._deliver.result(job, result, correlation_id())
-        await self._settle(lambda s: queue.finish(s, job, JobState.DONE, Reason.SUCCESS))
+        if not await self._settle(lambda s: queue.finish(s, job, JobState.DONE, Reason.SUCCESS)):
+            raise _LeaseLost
         emit(Event.TASK_COMPLETED, job_id=job.id, reason_code=Reason.SUCCESS)
 
     async def _produce(self, job: Job, folder: Path) -> MediaResult:
@@ -247,27 +249,19 @@ class Worker:
         count(DOWNLOAD_FAILURE, format="mp3", error_type=error.reason)
         emit(Event.TASK_FAILED, job_id=job.id, reason_code=error.reason, error_type=error_type)
         # Told before it is settled: a crash in between tells twice rather than never.
+        if not isinstance(error, DeliveryRefused):
+            await self._tell_failure(job, error)
+        await self._settle(lambda s: queue.finish(s, job, JobState.FAILED, error.reason))
+
+    async def _tell_failure(self, job: Job, error: JobError) -> None:
         try:
             await self._deliver.failure(job, error.text_key, correlation_id())
         except Exception:  # whatever it is: a job that stays open would be done again for ever
             _log.exception("the user could not be told that the job failed")
-        await self._settle(lambda s: queue.finish(s, job, JobState.FAILED, error.reason))
 
     async def _settle(self, change: Callable[[AsyncSession], Awaitable[T]]) -> T:
         async with self._database.transaction() as session:
             return await change(session)
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None], grace_s: float) -> None:
-    """Await `work`; when this is cancelled, give it `grace_s` more seconds first. Half an upload helps nobody."""
-    task = asyncio.create_task(work)  # noqa: TID251  # awaited below on every path
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=grace_s)
-        if not task.cancel() and not task.cancelled():
-            task.exception()  # seen: the job goes back to the queue, unless it was settled
-        raise
 
 
 def _sweep(temp_dir: Path) -> None:

@@ -16,7 +16,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 _UNIT_SUFFIX = {"s": "seconds", "By": "bytes"}
 
 #: Update types of the Bot API that the bot asks for; anything else is `other`.
-UPDATE_TYPES = ("message", "edited_message", "callback_query", "my_chat_member", "other")
+UPDATE_TYPES = ("message", "callback_query", "other")
 
 #: The commands of the bot; what anybody else types after a slash is `other`.
 COMMANDS = ("start", "help", "debug", "other")

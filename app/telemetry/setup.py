@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import TYPE_CHECKING, TextIO
 
 from opentelemetry import metrics, trace
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 _EXPORT_TIMEOUT_S = 5
+_SHUTDOWN_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,20 @@ class Telemetry:
     registry: CollectorRegistry
     scrubber: Scrubber
     verbosity: logs.Verbosity
-    _ends: list[Callable[[], object]] = field(default_factory=list)
+    _exports: list[Callable[[], object]] = field(default_factory=list)
+    _undos: list[Callable[[], object]] = field(default_factory=list)
 
     def shutdown(self) -> None:
-        """Export what is left and stop. Blocks for some seconds when the Collector does not answer."""
-        while self._ends:
-            self._ends.pop()()
+        """Export what is left and stop: side by side, and for 4 s at most when the Collector does not answer."""
+        threads = [Thread(target=end, daemon=True) for end in self._exports]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + _SHUTDOWN_S
+        for thread in threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        # The log handler goes last: what the exporters say at their end is scrubbed, too.
+        while self._undos:
+            self._undos.pop()()
 
 
 class ScrubbingExporter(SpanExporter):
@@ -167,10 +178,10 @@ def setup(config: TelemetryConfig, sinks: Sinks | None = None, log_stream: TextI
     _setup_metrics(config, sinks, resource, telemetry)
     handler, undo = logs.configure(config.log_level, scrubber, log_stream)
     handler.on_event = telemetry.recorder.add_event
-    telemetry._ends.append(undo)
+    telemetry._undos.append(undo)
     _setup_logs(config, sinks, resource, telemetry, handler)
     AiogramInstrumentor().instrument()
-    telemetry._ends.append(AiogramInstrumentor().uninstrument)
+    telemetry._undos.append(AiogramInstrumentor().uninstrument)
     return telemetry
 
 
@@ -204,7 +215,7 @@ def _setup_traces(config: TelemetryConfig, sinks: Sinks, resource: Resource, tel
             BatchSpanProcessor(scrubbing, schedule_delay_millis=config.export_interval_ms)
         )
     trace.set_tracer_provider(provider)
-    telemetry._ends.append(provider.shutdown)
+    telemetry._exports.append(provider.shutdown)
 
 
 def _setup_metrics(config: TelemetryConfig, sinks: Sinks, resource: Resource, telemetry: Telemetry) -> None:
@@ -220,7 +231,7 @@ def _setup_metrics(config: TelemetryConfig, sinks: Sinks, resource: Resource, te
         readers, resource, shutdown_on_exit=False, views=[*map(_view, CATALOGUE), _NOTHING_ELSE]
     )
     metrics.set_meter_provider(provider)
-    telemetry._ends.append(provider.shutdown)
+    telemetry._exports.append(provider.shutdown)
 
 
 #: Drops what this instrumentation measures, under names of its own: only the catalogue comes out.
@@ -261,6 +272,6 @@ def _setup_logs(
     for processor in processors:
         provider.add_log_record_processor(processor)
     handler.otlp = provider.get_logger("tracegram")
-    telemetry._ends.append(provider.shutdown)
+    telemetry._exports.append(provider.shutdown)
     # A truncated attribute is not worth a line for each record.
     logging.getLogger("opentelemetry.attributes").setLevel(logging.ERROR)

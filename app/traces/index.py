@@ -71,7 +71,7 @@ class TraceIndex:
         newest = (
             select(TraceRow.story).where(wanted).order_by(TraceRow.started_at.desc()).limit(_FOUND_AT_MOST)
         )
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             return [_read(story) for story in await session.scalars(newest)]
 
     async def _write(self) -> None:

@@ -33,6 +33,7 @@ class World:
     alice: Person
     boris: Person
     admin: Person
+    stop: asyncio.Event
 
     async def fault(self, **fault: Any) -> None:
         """Let the sandbox fail in some way."""
@@ -96,8 +97,8 @@ async def world(
             running = group.create_task(run(settings, telemetry.telemetry, stop))
             try:
                 await _until_ready(web, running)
-                people = (Person(sandbox, uid) for uid in (ALICE, BORIS, ADMIN))
-                yield World(sandbox, web, media, *people)
+                alice, boris, admin = (Person(sandbox, uid) for uid in (ALICE, BORIS, ADMIN))
+                yield World(sandbox, web, media, alice, boris, admin, stop)
             finally:
                 stop.set()
                 await running

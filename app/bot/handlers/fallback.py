@@ -9,6 +9,7 @@ from aiogram.exceptions import AiogramError
 from aiogram.types import ErrorEvent, Message
 
 from app.bot import show
+from app.bot.filters import InPrivate
 from app.bot.locales import language_of, say
 from app.bot.screens import job as screens
 from app.bot.screens import menu
@@ -46,6 +47,6 @@ async def failed(event: ErrorEvent) -> bool:
 def router() -> Router:
     """The router of this area; it must be the last."""
     area = Router(name="fallback")
-    area.message.register(not_understood)
+    area.message.register(not_understood, InPrivate())
     area.errors.register(failed)
     return area

@@ -29,14 +29,18 @@ async def link_received(
         await show.answer(message, screens.failure(language, error.text_key, code))
         return
     shown = await show.answer(message, screens.queued(language))
-    await submit(
-        database,
-        AudioRequest(url),
-        chat_id=message.chat.id,
-        reply_to_message_id=message.message_id,
-        progress_message_id=shown.message_id,
-        language=language,
-    )
+    try:
+        await submit(
+            database,
+            AudioRequest(url),
+            chat_id=message.chat.id,
+            reply_to_message_id=message.message_id,
+            progress_message_id=shown.message_id,
+            language=language,
+        )
+    except Exception:
+        await shown.delete()  # nothing is in the queue; the failure is told by the error handler
+        raise
     wake_worker()
 
 

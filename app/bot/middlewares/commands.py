@@ -40,5 +40,5 @@ class TellCommands(BaseMiddleware):
 
 def command_of(text: str) -> str:
     """The command that a text begins with, without slash and bot name; `other` when the bot has no such command."""
-    name = text.split(maxsplit=1)[0].removeprefix("/").partition("@")[0].lower()
+    name = text.split(maxsplit=1)[0].removeprefix("/").partition("@")[0]
     return name if name in COMMANDS else "other"

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from aiogram import Bot
@@ -33,6 +36,19 @@ _UNKNOWN_WHETHER_DONE = (TelegramNetworkError, ClientDecodeError)
 _WORTH_ANOTHER = (TelegramRetryAfter, TelegramServerError, *_UNKNOWN_WHETHER_DONE)
 
 
+_only_once: ContextVar[bool] = ContextVar("only_once", default=False)
+
+
+@contextmanager
+def once() -> Iterator[None]:
+    """Make the calls of this block once: for news that are stale by the time a retry would bring them."""
+    token = _only_once.set(True)
+    try:
+        yield
+    finally:
+        _only_once.reset(token)
+
+
 class Retry(BaseRequestMiddleware):
     """Up to four attempts a call, with the pause that Telegram asks for or a growing one of our own."""
 
@@ -57,7 +73,7 @@ class Retry(BaseRequestMiddleware):
 def _pause(error: Exception, method: TelegramMethod[Any], attempt: int) -> float | None:
     """Seconds to wait before the next attempt, or None when there must be none."""
     name = method.__api_method__
-    if name == "getUpdates":
+    if name == "getUpdates" or _only_once.get():
         return None  # the poller has a pace of its own
     if isinstance(error, TelegramRetryAfter):
         return float(error.retry_after) if error.retry_after <= _LONGEST_WAIT_S else None
