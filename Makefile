@@ -1,6 +1,6 @@
 # Every target starts with `setup`, which makes .venv from Python 3.11+ and the package registry alone.
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo play run test check fmt docs lock clean
+.PHONY: help setup browser demo play run test check fmt bench docs lock clean
 V := .venv/bin
 INSTR := instrumentation/opentelemetry-instrumentation-aiogram
 
@@ -36,7 +36,11 @@ check: setup  ## Format, lint, types, contracts, unit and consistency tests (und
 
 test: check browser  ## All tests: check, then integration and end to end, in a real browser and on a real PostgreSQL
 	@$(V)/pytest -q $(INSTR)/tests
-	@$(V)/pytest -q tests/integration tests/e2e
+	@$(V)/pytest -q tests/integration tests/e2e tests/bench
+
+bench: setup  ## What telemetry costs an update: ours, bare and naive in one run (5 minutes, needs valgrind)
+	@./scripts/setup-bench
+	@$(V)/python -m tests.bench
 
 docs: setup  ## Write the generated documents (docs/metrics.md, docs/config.md, .env.example)
 	@$(V)/python scripts/generate_docs.py

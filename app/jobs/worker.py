@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import JobState
 from app.db.session import Database
-from app.errors import DeliveryRefused, EngineFailed, JobError, Reason
+from app.errors import EngineFailed, JobError, Reason
 from app.grace import to_the_end
 from app.jobs import queue
 from app.jobs.ports import Deliver, Engine, Job, MediaResult, Progress
@@ -249,8 +249,7 @@ class Worker:
         count(DOWNLOAD_FAILURE, format="mp3", error_type=error.reason)
         emit(Event.TASK_FAILED, job_id=job.id, reason_code=error.reason, error_type=error_type)
         # Told before it is settled: a crash in between tells twice rather than never.
-        if not isinstance(error, DeliveryRefused):
-            await self._tell_failure(job, error)
+        await self._tell_failure(job, error)
         await self._settle(lambda s: queue.finish(s, job, JobState.FAILED, error.reason))
 
     async def _tell_failure(self, job: Job, error: JobError) -> None:

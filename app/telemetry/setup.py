@@ -74,12 +74,17 @@ class Telemetry:
     registry: CollectorRegistry
     scrubber: Scrubber
     verbosity: logs.Verbosity
-    _exports: list[Callable[[], object]] = field(default_factory=list)
+    _providers: list[TracerProvider | MeterProvider | LoggerProvider] = field(default_factory=list)
     _undos: list[Callable[[], object]] = field(default_factory=list)
+
+    def flush(self) -> None:
+        """Export what is left now. Blocks until the Collector has it, or the exporters give up."""
+        for provider in self._providers:
+            provider.force_flush()
 
     def shutdown(self) -> None:
         """Export what is left and stop: side by side, and for 4 s at most when the Collector does not answer."""
-        threads = [Thread(target=end, daemon=True) for end in self._exports]
+        threads = [Thread(target=provider.shutdown, daemon=True) for provider in self._providers]
         for thread in threads:
             thread.start()
         deadline = time.monotonic() + _SHUTDOWN_S
@@ -215,7 +220,7 @@ def _setup_traces(config: TelemetryConfig, sinks: Sinks, resource: Resource, tel
             BatchSpanProcessor(scrubbing, schedule_delay_millis=config.export_interval_ms)
         )
     trace.set_tracer_provider(provider)
-    telemetry._exports.append(provider.shutdown)
+    telemetry._providers.append(provider)
 
 
 def _setup_metrics(config: TelemetryConfig, sinks: Sinks, resource: Resource, telemetry: Telemetry) -> None:
@@ -231,7 +236,7 @@ def _setup_metrics(config: TelemetryConfig, sinks: Sinks, resource: Resource, te
         readers, resource, shutdown_on_exit=False, views=[*map(_view, CATALOGUE), _NOTHING_ELSE]
     )
     metrics.set_meter_provider(provider)
-    telemetry._exports.append(provider.shutdown)
+    telemetry._providers.append(provider)
 
 
 #: Drops what this instrumentation measures, under names of its own: only the catalogue comes out.
@@ -272,6 +277,6 @@ def _setup_logs(
     for processor in processors:
         provider.add_log_record_processor(processor)
     handler.otlp = provider.get_logger("tracegram")
-    telemetry._exports.append(provider.shutdown)
+    telemetry._providers.append(provider)
     # A truncated attribute is not worth a line for each record.
     logging.getLogger("opentelemetry.attributes").setLevel(logging.ERROR)
