@@ -58,7 +58,7 @@ async def test_a_newcomer_gets_the_mp3_and_sees_its_trace(demo: str) -> None:
         await expect(page.get_by_test_id("trace-row").filter(has_text="sendAudio")).to_be_visible()
 
         # Ada asks for it.
-        await page.get_by_test_id("user-item").filter(has_text="Ada").click()
+        await page.locator("[data-user-id='1000']").click()
         await page.get_by_test_id("composer").fill(f"/debug {cid}")
         await page.get_by_test_id("composer").press("Enter")
         answer = page.get_by_test_id("message-text").filter(has_text="process jobs.download")

@@ -86,8 +86,9 @@ async def test_a_throttled_progress_does_not_hold_the_file_back(
 
 async def test_a_locked_database_leaves_no_empty_promise(telemetry: Captured, tmp_path: Path) -> None:
     async with world(telemetry, tmp_path) as here:
-        holder = sqlite3.connect(tmp_path / "bot.db", isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
+        holder = sqlite3.connect(tmp_path / "bot.db", isolation_level=None, check_same_thread=False)
+        # In a thread: the bot's own transaction needs this loop to end.
+        await asyncio.to_thread(holder.execute, "BEGIN IMMEDIATE")
         try:
             await here.alice.say("https://example.org/song")
             told = await here.alice.until(lambda m: "Support code" in (m["text"] or ""))
