@@ -94,7 +94,7 @@ class Poller:
             _log.warning("Telegram was not told which updates are done; it will bring them again")
 
     async def _side_by_side(self, batch: list[RawUpdate], done: set[int]) -> None:
-        chats: dict[object, list[RawUpdate]] = {}
+        chats: dict[str, list[RawUpdate]] = {}
         for update in batch:
             chats.setdefault(_chat_of(update), []).append(update)
         async with asyncio.TaskGroup() as group:
@@ -107,13 +107,14 @@ class Poller:
             done.add(update["update_id"])
 
 
-def _chat_of(update: RawUpdate) -> object:
+def _chat_of(update: RawUpdate) -> str:
     """What an update must stay in order with: its chat, else its user, else only itself."""
-    for name, event in update.items():
-        if isinstance(event, dict):
-            chat = event.get("chat") or event.get("from") or {}
-            return chat.get("id") if name != "callback_query" else event.get("from", {}).get("id")
-    return ("alone", update["update_id"])
+    for event in update.values():
+        # Nothing of it is validated yet. A press has no chat of its own; its user is the chat where it is private.
+        who = (event.get("chat") or event.get("from")) if isinstance(event, dict) else None
+        if isinstance(who, dict):
+            return str(who.get("id"))
+    return f"alone {update['update_id']}"
 
 
 def _advice(error: AiogramError) -> str:

@@ -38,11 +38,12 @@ async def test_a_stop_finishes_what_is_under_way_and_says_so(telemetry: Captured
         assert len(await here.calls("sendMessage")) == 1
 
 
+@pytest.mark.parametrize("message", [{"text": 1}, {"chat": 5}, {"chat": {"id": []}}, {"from": "me"}], ids=str)
 async def test_an_update_that_cannot_be_read_does_not_stop_the_polling(
-    telemetry: Captured, tmp_path: Path
+    telemetry: Captured, tmp_path: Path, message: object
 ) -> None:
     async with world(telemetry, tmp_path) as here:
-        async with here.sandbox.post("/sandbox/updates", json={"message": {"text": 1}}) as response:
+        async with here.sandbox.post("/sandbox/updates", json={"message": message}) as response:
             assert response.status == 200, await response.text()
         answer = await here.alice.answer_to("hello")
         assert answer.startswith("Send me a link")
