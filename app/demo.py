@@ -22,6 +22,7 @@ import aiohttp
 
 from app.config.settings import demo_environment
 from app.errors import AppError
+from app.grace import stop_on_signals
 from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.play import Play
 from app.sandbox.media import SAMPLES, serve_media
@@ -69,10 +70,8 @@ async def _sandbox(host: str, port: int, **wanted: Any) -> AsyncIterator[str]:
     async with AsyncExitStack() as stack:
         try:
             url = await stack.enter_async_context(serve(host, port, **wanted))
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # a port in use, a token that is none: the text says what to do
+        except (OSError, ValueError) as error:
+            # A port in use, a token that is none: the text says what to do.
             raise DemoFailed(str(error)) from error
         yield url
 
@@ -144,7 +143,7 @@ def _free_port() -> int:
 
 async def demo(port: int) -> int:
     """Run until SIGINT or SIGTERM. Prints the page's address when everything is up."""
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     print("starting the sandbox and the bot ...", flush=True)
     async with stage(port) as running:
         print(f"metrics {running.metrics}")
@@ -177,7 +176,7 @@ async def _play() -> int:
 
 async def sandbox_alone(host: str, port: int, token: str | None) -> int:
     """Run only the local Telegram, until SIGINT or SIGTERM."""
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     async with _sandbox(host, port, token=token) as url:
         print(f"Bot API      {url}/bot<token>/<method>")
         print(f"control API  {url}/sandbox/openapi.json")
@@ -185,11 +184,3 @@ async def sandbox_alone(host: str, port: int, token: str | None) -> int:
         print(f"ready {url}/", flush=True)
         await stop.wait()
     return 0
-
-
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop

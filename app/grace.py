@@ -1,10 +1,20 @@
-"""Work that a stop lets finish. Half an upload, or half an update, helps nobody."""
+"""How a process hears that it should stop, and which work it lets finish first: half an upload helps nobody."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Coroutine
 from typing import Any
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set from now on, in place of what they did before."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 async def to_the_end(work: Coroutine[Any, Any, None], grace_s: float) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from itertools import chain, repeat
 from typing import Any, TextIO
@@ -18,6 +17,7 @@ from typing import Any, TextIO
 from aiogram import Bot
 from aiogram.exceptions import AiogramError, TelegramNotFound, TelegramUnauthorizedError
 from aiogram.types import BotCommand
+from aiohttp import web
 
 from app import __version__
 from app.bot import dispatcher as dispatchers
@@ -30,6 +30,7 @@ from app.config.settings import Settings
 from app.db.migrate import migrate
 from app.db.session import Database
 from app.errors import ConfigError
+from app.grace import stop_on_signals
 from app.jobs import queue
 from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.jobs.engines.ytdlp import YtDlpEngine
@@ -109,9 +110,22 @@ class Runtime:
         await migrate(self.database.engine)
         stack.callback(instrument_engine(self.database.engine.sync_engine))
 
-    def health(self) -> list[Any]:
-        """The routes of `/health`."""
-        return health.routes(self._base, {"database": self._database_is_there})
+    def routes(self) -> list[web.RouteDef]:
+        """The doors that every process has: `/metrics`, `/health` and the info page."""
+        return [
+            *metrics.routes(self.telemetry.registry),
+            *health.routes(self._base, {"database": self._database_is_there}),
+            *info.routes(__version__),
+        ]
+
+    async def work(self, stop: asyncio.Event, *more: Coroutine[Any, Any, None]) -> None:
+        """Run the loops that every process has, and `more`, until `stop` is set."""
+        async with asyncio.TaskGroup() as group:
+            loops = [group.create_task(loop) for loop in (self.worker.run(), self.traces.run(), *more)]
+            await stop.wait()
+            _log.info("stopping")
+            for loop in loops:
+                loop.cancel()
 
     def _base(self) -> Mapping[str, Any]:
         return {
@@ -133,7 +147,7 @@ async def run(
 
     `with_parent` also ends it when the process that started it is gone.
     """
-    stop = stop or _stop_on_signals()
+    stop = stop or stop_on_signals()
     async with AsyncExitStack() as stack:
         runtime = Runtime(settings, telemetry)
         await runtime.open(stack)
@@ -150,39 +164,29 @@ async def run(
             wake_worker=runtime.worker.wake,
         )
         intake = Intake(dispatcher, runtime.bot)
-        routes = [*metrics.routes(telemetry.registry), *runtime.health(), *info.routes(__version__)]
+        routes = runtime.routes()
         if settings.bot_mode == "webhook":
             routes += webhook.routes(intake.accept, settings.webhook_secret.get_secret_value())
         address = await stack.enter_async_context(serve(settings.web_host, settings.web_port, routes))
         _log.info("listening on %s", address)
-        async with asyncio.TaskGroup() as group:
-            loops = [group.create_task(loop.run()) for loop in (runtime.worker, runtime.traces)]
-            if with_parent:
-                loops.append(group.create_task(_watch_parent(stop)))
-            allowed = dispatcher.resolve_used_update_types()
-            if settings.bot_mode == "polling":
-                loops.append(group.create_task(_poll(runtime.bot, intake, allowed)))
-            else:
-                loops.append(group.create_task(_set_webhook(runtime.bot, settings, allowed)))
-            await stop.wait()
-            _log.info("stopping")
-            for loop in loops:
-                loop.cancel()
+        allowed = dispatcher.resolve_used_update_types()
+        if settings.bot_mode == "polling":
+            more = [_poll(runtime.bot, intake, allowed)]
+        else:
+            more = [_set_webhook(runtime.bot, settings, allowed)]
+        if with_parent:
+            more.append(_watch_parent(stop))
+        await runtime.work(stop, *more)
 
 
 async def run_worker(settings: Settings, telemetry: Telemetry) -> None:
     """Run jobs only, until SIGINT or SIGTERM. Any number of these may share a database."""
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         runtime = Runtime(settings, telemetry)
         await runtime.open(stack)
-        routes = [*metrics.routes(telemetry.registry), *runtime.health(), *info.routes(__version__)]
-        await stack.enter_async_context(serve(settings.web_host, settings.web_port, routes))
-        async with asyncio.TaskGroup() as group:
-            loops = [group.create_task(loop.run()) for loop in (runtime.worker, runtime.traces)]
-            await stop.wait()
-            for loop in loops:
-                loop.cancel()
+        await stack.enter_async_context(serve(settings.web_host, settings.web_port, runtime.routes()))
+        await runtime.work(stop)
 
 
 async def _watch_parent(stop: asyncio.Event) -> None:
@@ -241,11 +245,3 @@ async def _publish_commands(bot: Bot) -> None:
         ]
         # English is also what everybody else sees.
         await bot.set_my_commands(commands, language_code=None if code == "en" else code)
-
-
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from app.jobs import worker
+from app.jobs.engines.ffmpeg import find_ffmpeg
+from app.sandbox.media import serve_media
 from tests.kit.telemetry import Captured
 
 
@@ -18,3 +21,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, telemetry: Captured)
     path = tmp_path / "work"
     path.mkdir()
     return path
+
+
+@pytest.fixture(scope="session")
+def samples_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the media site keeps its samples: they are made once for all modules."""
+    return tmp_path_factory.mktemp("media-site")
+
+
+@pytest.fixture
+async def media(samples_dir: Path) -> AsyncIterator[str]:
+    """The address of a running media site."""
+    async with serve_media("127.0.0.1", 0, find_ffmpeg(None), samples_dir=samples_dir) as base:
+        yield base

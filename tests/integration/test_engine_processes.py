@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,25 +20,11 @@ from app.errors import EngineFailed, NotMedia, TookTooLong
 from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.jobs.engines.ytdlp import YtDlpEngine
 from app.jobs.ports import AudioRequest, Limits, Progress
-from app.sandbox.media import serve_media
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 ENDLESS = "echo $$ > grandchild.pid; exec sleep 300"
 SECRET = "4242:PLANTED-SECRET"
-
-
-@pytest.fixture(scope="session")
-def samples_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "media-site"  # the samples are made once for all modules
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-async def media(samples_dir: Path) -> AsyncIterator[str]:
-    async with serve_media("127.0.0.1", 0, find_ffmpeg(None), samples_dir=samples_dir) as base:
-        yield base
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import traceback
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +26,7 @@ from app.errors import (
 from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.jobs.engines.ytdlp import YtDlpEngine
 from app.jobs.ports import AudioRequest, Limits, MediaResult, Progress
-from app.sandbox.media import SAMPLES, serve_media
+from app.sandbox.media import SAMPLES
 from app.sandbox.media_hostile import ROUTES
 
 STAGES = ["probing", "downloading", "converting"]
@@ -51,19 +50,6 @@ HOSTILE: dict[type[JobError], list[str]] = {
 @pytest.fixture(scope="session")
 def ffmpeg() -> str:
     return find_ffmpeg(None)
-
-
-@pytest.fixture(scope="session")
-def samples_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "media-site"  # the samples are made once for all modules
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-async def media(samples_dir: Path, ffmpeg: str) -> AsyncIterator[str]:
-    async with serve_media("127.0.0.1", 0, ffmpeg, samples_dir=samples_dir) as base:
-        yield base
 
 
 @pytest.fixture

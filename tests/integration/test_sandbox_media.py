@@ -16,19 +16,6 @@ from app.sandbox.media import SAMPLES, serve_media
 from app.sandbox.media_hostile import ROUTES
 
 
-@pytest.fixture(scope="session")
-def samples_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "media-site"  # the samples are made once for all modules
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-async def media(samples_dir: Path) -> AsyncIterator[str]:
-    async with serve_media("127.0.0.1", 0, find_ffmpeg(None), samples_dir=samples_dir) as base:
-        yield base
-
-
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
