@@ -8,6 +8,7 @@ from aiogram import Bot
 from aiogram.client.session.base import BaseSession
 from aiogram.methods import TelegramMethod
 from aiogram.types import Chat, Message
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, NumberDataPoint
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
@@ -123,6 +124,39 @@ class Spans:
     def as_text(self) -> str:
         """Everything that was recorded, as one text to search for secrets."""
         return "\n".join(span.to_json() for span in self.all)
+
+
+class Measured:
+    """The metrics of a test."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def points(self) -> dict[str, list[tuple[float, dict[str, Any]]]]:
+        """Of each metric, how often it was recorded under which attributes; nothing of seconds, which are chance."""
+        found: dict[str, list[tuple[float, dict[str, Any]]]] = {}
+        for metric in self.metrics():
+            found[metric.name] = [
+                (
+                    point.count if isinstance(point, HistogramDataPoint) else point.value,
+                    dict(point.attributes or {}),
+                )
+                for point in metric.data.data_points
+                if isinstance(point, (HistogramDataPoint, NumberDataPoint))
+            ]
+        return found
+
+    def metrics(self) -> list[Any]:
+        """Every metric with its points."""
+        data = self._reader.get_metrics_data()
+        return [
+            metric
+            for resource in (data.resource_metrics if data else ())
+            for scope in resource.scope_metrics
+            # Some SDKs measure themselves, too.
+            if scope.scope.name == "opentelemetry.instrumentation.aiogram"
+            for metric in scope.metrics
+        ]
 
 
 def parent_id(span: ReadableSpan) -> int | None:

@@ -4,15 +4,20 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "src" / "opentelemetry" / "instrumentation" / "aiogram"
 
 BOT = """
 import asyncio
+import sys
 
 from aiogram import Bot, Dispatcher
 from aiogram.client.session.aiohttp import AiohttpSession
@@ -40,21 +45,29 @@ async def main():
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     api = TelegramAPIServer.from_base("http://127.0.0.1:%%d" %% runner.addresses[0][1])
-    async with Bot("%(token)s", session=AiohttpSession(api=api)) as bot:
-        chat = {"id": 1, "type": "private"}
-        message = {"message_id": 1, "date": 1, "chat": chat, "text": "hi"}
-        await dispatcher.feed_raw_update(bot, {"update_id": 7, "message": message})
+    bot = Bot("%(token)s", session=AiohttpSession(api=api))
+    chat = {"id": 1, "type": "private"}
+    message = {"message_id": 1, "date": 1, "chat": chat, "text": "hi"}
+    await dispatcher.feed_raw_update(bot, {"update_id": 7, "message": message})
+    await bot.session.close()
     await runner.cleanup()
 
 
 asyncio.run(main())
+print(sys.modules["opentelemetry.instrumentation.aiogram"].__file__, file=sys.stderr)
 """
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, timeout=60)
-    (wheel,) = tmp_path.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
 
     sources = {
@@ -76,7 +89,18 @@ def test_the_namespace_belongs_to_nobody() -> None:
     assert [path for namespace in namespaces for path in namespace.glob("*.py")] == []
 
 
-def test_opentelemetry_instrument_traces_a_foreign_bot(tmp_path: Path) -> None:
+def foreign_project(folder: Path, wheel: Path) -> tuple[Path, Path]:
+    """An environment with our wheel, and with the packages of this one, that knows nothing of our sources."""
+    venv.create(folder / "venv", symlinks=True)
+    (packages,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    # A path in such a file is searched, but the files of that kind in it, such as that of our sources, are not read.
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
+    return folder / "venv" / "bin", packages
+
+
+def test_opentelemetry_instrument_traces_a_foreign_bot(tmp_path: Path, wheel: Path) -> None:
     token = "4242424242:AAForeign_0123456789-abcdefghijklmnop"
     (tmp_path / "bot.py").write_text(BOT % {"token": token})
     # What the package opentelemetry-distro adds: the entry point that sets the SDK up from the environment.
@@ -86,9 +110,11 @@ def test_opentelemetry_instrument_traces_a_foreign_bot(tmp_path: Path) -> None:
     configurator = "opentelemetry.sdk._configuration:_OTelSDKConfigurator"
     (distro / "entry_points.txt").write_text(f"[opentelemetry_configurator]\nconfigurator = {configurator}\n")
 
-    programs = Path(sys.executable).parent
+    programs, packages = foreign_project(tmp_path, wheel)
+    # What the script `opentelemetry-instrument` does, with the Python of the foreign project.
+    instrument = "from opentelemetry.instrumentation.auto_instrumentation import run; run()"
     ran = subprocess.run(
-        [programs / "opentelemetry-instrument", "python", "bot.py"],
+        [programs / "python", "-c", instrument, "python", "bot.py"],
         cwd=tmp_path,
         env={
             "PATH": f"{programs}{os.pathsep}{os.defpath}",
@@ -103,6 +129,9 @@ def test_opentelemetry_instrument_traces_a_foreign_bot(tmp_path: Path) -> None:
     )
 
     assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.splitlines()[-1] == str(
+        packages / "opentelemetry" / "instrumentation" / "aiogram" / "__init__.py"
+    )
     call, handler, update = spans = printed_spans(ran.stdout)
     assert [span["name"] for span in spans] == ["sendMessage", "handle greet", "process message"]
     assert [span["parent_id"] for span in spans] == [

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiogram import Bot, Dispatcher, Router
 from aiogram.dispatcher.event.handler import HandlerObject
-from aiogram.fsm.scene import Scene, on
+from aiogram.filters import Command
+from aiogram.fsm.scene import Scene, SceneRegistry, on
 from aiogram.handlers import MessageHandler
 from aiogram.types import Message
 from opentelemetry.trace import SpanKind
@@ -102,12 +103,13 @@ def test_a_handler_of_a_scene_goes_by_its_method() -> None:
     router = Quiz.as_router(name="quiz")
     (handler,) = router.message.handlers
 
-    assert HandlerDirectory().names_of(handler, router) == (
+    names = HandlerDirectory().names_of(handler, router)
+    assert (names.function, names.router, names.span_name) == (
         f"{__name__}.Quiz.answer",
         "quiz",
         "handle answer",
-        {"code.function.name": f"{__name__}.Quiz.answer", "telegram.router": "quiz"},
     )
+    assert names.attributes == {"code.function.name": f"{__name__}.Quiz.answer", "telegram.router": "quiz"}
 
 
 def test_names_are_worked_out_once_and_go_with_their_handler() -> None:
@@ -144,3 +146,20 @@ async def test_a_listener_of_the_bots_own_by_that_name_is_a_handler(spans: Spans
     await dispatcher.feed_raw_update(bot_with(), message())
 
     assert spans.names == ["handle _listen_update", "process message"]
+
+
+async def test_a_conversation_in_a_scene(spans: Spans) -> None:
+    dispatcher = Dispatcher(name="root")
+    talk = Router(name="talk")
+    SceneRegistry(talk).add(Quiz)
+    talk.message.register(Quiz.as_handler(), Command("quiz"))
+    dispatcher.include_router(talk)
+    bot = bot_with()
+    for number, text in enumerate(("/quiz", "an answer"), 1):
+        await dispatcher.feed_raw_update(bot, message(number, text))
+
+    updates = [span.attributes or {} for span in spans.all if span.name == "process message"]
+    assert [one["telegram.update.outcome"] for one in updates] == ["handled", "handled"]
+    assert updates[0]["telegram.router"] == "talk"
+    assert updates[1]["telegram.handler"] == f"{__name__}.Quiz.answer"
+    assert spans.names[-2:] == ["handle answer", "process message"]

@@ -8,7 +8,10 @@ import pytest
 from aiogram import Bot, Dispatcher
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.session.middlewares.manager import RequestMiddlewareManager
+from aiogram.dispatcher.event.bases import UNHANDLED
 from aiogram.dispatcher.event.handler import FilterObject, HandlerObject
+from aiogram.dispatcher.event.telegram import TelegramEventObserver
+from aiogram.fsm.middleware import FSMContextMiddleware
 from aiogram.types import Message
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import TracerProvider
@@ -21,7 +24,15 @@ from opentelemetry.instrumentation.aiogram import AiogramInstrumentor
 
 from .kit import Spans, bot_with, message
 
-CLASSES = (Dispatcher, HandlerObject, RequestMiddlewareManager, AiohttpSession)
+CLASSES = (
+    Dispatcher,
+    HandlerObject,
+    FSMContextMiddleware,
+    RequestMiddlewareManager,
+    AiohttpSession,
+    TelegramEventObserver,
+    FilterObject,
+)
 
 
 def echo_dispatcher() -> Dispatcher:
@@ -55,15 +66,40 @@ async def test_uninstrument_leaves_aiogram_as_it_was(tracer_provider: TracerProv
         sorted(name for name in new if new[name] is not old.get(name))
         for old, new in zip(before, during, strict=True)
     ]
-    assert changed == [["feed_update"], ["call"], ["wrap_middlewares"], ["stream_content"]]
+    assert changed == [
+        ["feed_update", "silent_call_request"],
+        ["call"],
+        ["__call__"],
+        ["wrap_middlewares"],
+        ["stream_content"],
+        ["trigger"],
+        ["call"],
+    ]
     assert [dict(vars(cls)) for cls in CLASSES] == before
     assert "call" not in vars(HandlerObject)
     assert spans.names == TRACED
 
 
-def test_filters_are_not_touched(instrumented: AiogramInstrumentor) -> None:
-    assert not hasattr(FilterObject.call, "__wrapped__")
-    assert hasattr(HandlerObject.call, "__wrapped__")
+def test_filters_are_touched_only_to_explain(tracer_provider: TracerProvider) -> None:
+    AiogramInstrumentor().instrument(tracer_provider=tracer_provider, explain_unhandled=False)
+    touched = [
+        hasattr(method, "__wrapped__") for method in (FilterObject.call, TelegramEventObserver.trigger)
+    ]
+    AiogramInstrumentor().uninstrument()
+
+    assert touched == [False, False]
+
+
+async def test_what_is_wrapped_may_still_be_called_on_its_class(
+    instrumented: AiogramInstrumentor, spans: Spans
+) -> None:
+    async def echoes(event: str) -> str:
+        return event
+
+    assert await HandlerObject.call(HandlerObject(echoes), "one") == "one"
+    assert await FilterObject.call(FilterObject(echoes), "two") == "two"
+    assert await TelegramEventObserver.trigger(Dispatcher().message, "three") is UNHANDLED  # type: ignore[arg-type]
+    assert spans.names == ["handle echoes"]
 
 
 async def test_dispatchers_and_bots_from_before_are_traced(

@@ -176,6 +176,7 @@ async def test_each_attempt_of_a_retry_has_its_span(spans: Spans) -> None:
         **START,
         "rpc.method": "sendMessage",
         "rpc.response.status_code": "200",
+        "http.request.resend_count": 1,
         "telegram.message.id": 5,
     }
     assert sent.status.status_code is StatusCode.UNSET

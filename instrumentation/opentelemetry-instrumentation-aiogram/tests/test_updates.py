@@ -79,6 +79,8 @@ async def test_unhandled_update(dispatcher: Dispatcher, router: Router, bot: Bot
         **MESSAGE_UPDATE,
         "messaging.message.id": "1",
         "telegram.update.outcome": "unhandled",
+        "telegram.routing.reason": "filters",
+        "telegram.routing.tried": (f"talk: {qualified(do_nothing)}: filter F.text",),
     }
     assert span.status.status_code is StatusCode.UNSET
     assert spans.names == ["process message"]
@@ -94,6 +96,7 @@ async def test_unknown_update_type(dispatcher: Dispatcher, bot: Bot, spans: Span
         "messaging.message.id": "4",
         "telegram.update.type": "unknown",
         "telegram.update.outcome": "unhandled",
+        "telegram.routing.reason": "unknown_type",
     }
 
 
@@ -139,10 +142,13 @@ async def test_a_skipped_update_has_no_handler(
 
     await dispatcher.feed_raw_update(bot, message())
 
+    name = here("test_a_skipped_update_has_no_handler.<locals>.not_mine")
     assert spans.one("process message").attributes == {
         **MESSAGE_UPDATE,
         "messaging.message.id": "1",
         "telegram.update.outcome": "unhandled",
+        "telegram.routing.reason": "declined",
+        "telegram.routing.tried": (f"talk: {name}: handler",),
     }
 
 
@@ -155,10 +161,13 @@ async def test_a_handler_that_returns_unhandled_did_not_handle(
 
     await dispatcher.feed_raw_update(bot, message())
 
+    name = here("test_a_handler_that_returns_unhandled_did_not_handle.<locals>.declines")
     assert spans.one("process message").attributes == {
         **MESSAGE_UPDATE,
         "messaging.message.id": "1",
         "telegram.update.outcome": "unhandled",
+        "telegram.routing.reason": "declined",
+        "telegram.routing.tried": (f"talk: {name}: handler",),
     }
 
 
@@ -206,8 +215,11 @@ async def test_a_middleware_that_eats_the_update_leaves_no_handler(
     router.message.register(do_nothing)
     await dispatcher.feed_raw_update(bot, message())
 
+    name = "test_a_middleware_that_eats_the_update_leaves_no_handler.<locals>.throttled"
     assert spans.one("process message").attributes == {
         **MESSAGE_UPDATE,
         "messaging.message.id": "1",
         "telegram.update.outcome": "handled",
+        "telegram.routing.reason": "middleware",
+        "telegram.routing.tried": (f"root: *: middleware {name}",),
     }

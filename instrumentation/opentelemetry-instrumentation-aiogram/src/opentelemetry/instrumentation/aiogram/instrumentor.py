@@ -1,34 +1,34 @@
-"""Wraps aiogram's classes and puts them back; what the wrappers do is in `updates` and `requests`."""
+"""Puts the wrappers into aiogram's classes and takes them out; what they do is in the modules that make them."""
 
-from collections.abc import Callable, Collection
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Any
 
 from aiogram import Dispatcher
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.session.middlewares.manager import RequestMiddlewareManager
-from aiogram.dispatcher.event.handler import HandlerObject
-from wrapt import wrap_function_wrapper
+from aiogram.dispatcher.event.handler import FilterObject, HandlerObject
+from aiogram.dispatcher.event.telegram import TelegramEventObserver
+from aiogram.fsm.middleware import FSMContextMiddleware
 
+from opentelemetry.instrumentation.aiogram.files import DownloadTracing
+from opentelemetry.instrumentation.aiogram.isolation import time_the_lock
+from opentelemetry.instrumentation.aiogram.metrics import metrics_of
 from opentelemetry.instrumentation.aiogram.package import _instruments
+from opentelemetry.instrumentation.aiogram.patches import Patches, watched
 from opentelemetry.instrumentation.aiogram.requests import RequestTracing
 from opentelemetry.instrumentation.aiogram.safety import raise_telemetry_errors
 from opentelemetry.instrumentation.aiogram.semconv import SCHEMA_URL, SCOPE_NAME
-from opentelemetry.instrumentation.aiogram.updates import UpdateTracing
+from opentelemetry.instrumentation.aiogram.updates import UpdateTracing, leave_trail
 from opentelemetry.instrumentation.aiogram.version import __version__
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
-from opentelemetry.instrumentation.utils import unwrap
+from opentelemetry.metrics import get_meter
 from opentelemetry.trace import get_tracer
-
-_WRAPPED: Final[tuple[tuple[type, str], ...]] = (
-    (Dispatcher, "feed_update"),
-    (HandlerObject, "call"),
-    (RequestMiddlewareManager, "wrap_middlewares"),
-    (AiohttpSession, "stream_content"),
-)
 
 
 class AiogramInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Traces every Dispatcher and Bot of the process, made before or after `instrument`."""
+
+    _patches = Patches()
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """The versions of aiogram that this package knows."""
@@ -37,24 +37,24 @@ class AiogramInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     def _instrument(self, **kwargs: Any) -> None:
         raise_telemetry_errors(kwargs.get("raise_telemetry_errors"))
         tracer = get_tracer(SCOPE_NAME, __version__, kwargs.get("tracer_provider"), SCHEMA_URL)
-        updates, requests = UpdateTracing(tracer), RequestTracing(tracer)
-        wrappers: tuple[Callable[..., Any], ...] = (
-            updates.feed_update,
-            updates.call_handler,
-            requests.wrap_middlewares,
-            requests.stream_content,
+        meter = get_meter(SCOPE_NAME, __version__, kwargs.get("meter_provider"), SCHEMA_URL)
+        metrics = metrics_of(meter)
+        explains: bool = kwargs.get("explain_unhandled", True)
+        updates = UpdateTracing(
+            tracer, metrics, kwargs.get("update_hook"), kwargs.get("unhandled_hook"), explains
         )
-        for (owner, name), wrapper in zip(_WRAPPED, wrappers, strict=True):
-            wrap_function_wrapper(owner, name, wrapper)
+        requests = RequestTracing(tracer, metrics, kwargs.get("request_hook"), kwargs.get("response_hook"))
+        downloads = DownloadTracing(tracer)
+        replace = self._patches.replace
+        replace(Dispatcher, "feed_update", updates.feed_update)
+        replace(Dispatcher, "silent_call_request", updates.answers.send)
+        replace(HandlerObject, "call", updates.call_handler)
+        replace(FSMContextMiddleware, "__call__", time_the_lock)
+        replace(RequestMiddlewareManager, "wrap_middlewares", requests.wrap_middlewares)
+        replace(AiohttpSession, "stream_content", downloads.stream_content)
+        if explains:
+            for owner, name in ((TelegramEventObserver, "trigger"), (FilterObject, "call")):
+                replace(owner, name, lambda original: watched(original, leave_trail))
 
     def _uninstrument(self, **kwargs: Any) -> None:
-        for owner, name in _WRAPPED:
-            unwrap(owner, name)
-            _drop_copy_of_inherited(owner, name)
-
-
-def _drop_copy_of_inherited(owner: type, name: str) -> None:
-    # `HandlerObject` inherits `call`: `unwrap` leaves the parent's function in its own namespace.
-    own = vars(owner).get(name)
-    if any(vars(parent).get(name) is own for parent in owner.__mro__[1:]):
-        delattr(owner, name)
+        self._patches.undo()

@@ -3,10 +3,10 @@
 HTTP instrumentation is switched off below it, always: the token stands in the path of every URL of the Bot API.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from functools import lru_cache, partial
+from collections.abc import Awaitable, Callable
+from functools import lru_cache, wraps
+from time import perf_counter
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from aiogram import Bot
 from aiogram.exceptions import (
@@ -23,13 +23,21 @@ from aiogram.exceptions import (
 from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import Message, MessageId
 
+from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, set_value
 from opentelemetry.instrumentation.aiogram import semconv
-from opentelemetry.instrumentation.aiogram.safety import guarded
-from opentelemetry.instrumentation.aiogram.spans import Attributes, AttributeValue, Scope, observe
+from opentelemetry.instrumentation.aiogram.metrics import Call, Metrics
+from opentelemetry.instrumentation.aiogram.safety import call_hook, swallow
+from opentelemetry.instrumentation.aiogram.servers import server_attributes
+from opentelemetry.instrumentation.aiogram.spans import Attributes, AttributeValue, Opened, Scope, open_span
 from opentelemetry.instrumentation.utils import suppress_http_instrumentation
-from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace import Span, SpanKind, Tracer
+
+_LONG_POLL = GetUpdates.__api_method__
 
 _MakeRequest = Callable[..., Awaitable[Any]]
+
+RequestHook = Callable[[Span, TelegramMethod[Any]], None]
+ResponseHook = Callable[[Span, TelegramMethod[Any], Any], None]
 
 # aiogram keeps the kind of an error and not its number: any 5xx is a TelegramServerError. The others are exact.
 _STATUS_CODES: Final[dict[type[Exception], str]] = {
@@ -43,99 +51,134 @@ _STATUS_CODES: Final[dict[type[Exception], str]] = {
     TelegramRetryAfter: "429",
     TelegramServerError: "500",
 }
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_OK: Final[Attributes] = {semconv.RPC_RESPONSE_STATUS_CODE: semconv.STATUS_OK}
 
 
 class RequestScope(Scope):
     """The span of one attempt at a Bot API call."""
 
-    __slots__ = ()
+    __slots__ = ("_call", "_method", "_tracing")
+
+    def __init__(
+        self, tracing: "RequestTracing", opened: Opened, call: Call, method: TelegramMethod[Any]
+    ) -> None:
+        super().__init__(opened)
+        self._tracing = tracing
+        self._call = call
+        self._method = method
 
     def describe(self, result: object, error: BaseException | None) -> None:
         """Record the answer: status code, waiting time asked for, message that came of it."""
+        tracing = self._tracing
+        status = semconv.STATUS_OK if error is None else _status_code(error)
+        if tracing.metrics is not None:
+            kind = None if error is None else type(error)
+            tracing.metrics.called(perf_counter() - self.started, self._call, status, kind)
         if not self.span.is_recording():
             return
         if error is None:
-            self.span.set_attribute(semconv.RPC_RESPONSE_STATUS_CODE, semconv.STATUS_OK)
-            self.span.set_attributes(_sent_messages(result))
-            return
+            self.span.set_attributes(_answer(result))
+        else:
+            self._describe_error(error, status)
+        if tracing.response_hook is not None:
+            answer = result if error is None else error
+            call_hook("response_hook", tracing.response_hook, self.span, self._method, answer)
+
+    def _describe_error(self, error: BaseException, status: str | None) -> None:
         self.mark_failed(type(error))
-        status_code = _status_code(error)
-        if status_code is not None:
-            self.span.set_attribute(semconv.RPC_RESPONSE_STATUS_CODE, status_code)
+        if status is not None:
+            self.span.set_attribute(semconv.RPC_RESPONSE_STATUS_CODE, status)
         if isinstance(error, TelegramRetryAfter):
             self.span.set_attribute(semconv.TELEGRAM_RETRY_AFTER, error.retry_after)
 
 
 class RequestTracing:
-    """The wrappers around `RequestMiddlewareManager.wrap_middlewares` and `AiohttpSession.stream_content`."""
+    """Makes what stands in the place of `RequestMiddlewareManager.wrap_middlewares`."""
 
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
-
-    def wrap_middlewares(
-        self, wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Put the tracing between the innermost request middleware and the session."""
-        if args:
-            return wrapped(partial(self._attempt, args[0]), *args[1:], **kwargs)
-        return wrapped(**{**kwargs, "callback": partial(self._attempt, kwargs["callback"])})
-
-    async def stream_content(
+    def __init__(
         self,
-        wrapped: Callable[..., AsyncGenerator[bytes, None]],
-        _: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> AsyncGenerator[bytes, None]:
-        """Keep HTTP instrumentation off the download of a file. It has no span: it is no call of the Bot API."""
-        chunks = wrapped(*args, **kwargs)
-        try:
-            while True:
-                # Around each step and not around the loop: the consumer's code runs at the yield.
+        tracer: Tracer,
+        metrics: Metrics | None = None,
+        request_hook: RequestHook | None = None,
+        response_hook: ResponseHook | None = None,
+    ) -> None:
+        self._tracer = tracer
+        self.metrics = metrics
+        self._request_hook = request_hook
+        self.response_hook = response_hook
+
+    def wrap_middlewares(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """For `RequestMiddlewareManager.wrap_middlewares`, which a session calls once for each call of the bot's."""
+
+        @wraps(original)
+        def wrap_middlewares(manager: Any, callback: _MakeRequest, **kwargs: Any) -> Any:
+            # Between the innermost middleware and the session: a middleware that retries comes here again.
+            return original(manager, self._attempts(callback), **kwargs)
+
+        return wrap_middlewares
+
+    def _attempts(self, make_request: _MakeRequest) -> _MakeRequest:
+        made = -1
+
+        async def attempt(bot: Bot, method: TelegramMethod[Any], **kwargs: Any) -> Any:
+            nonlocal made
+            made += 1
+            scope = self._open(bot, method, made)
+            if scope is None:
                 with suppress_http_instrumentation():
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    return
-                yield chunk
-        finally:
-            await chunks.aclose()
+                    return await make_request(bot, method, **kwargs)
+            try:
+                result = await make_request(bot, method, **kwargs)
+            except BaseException as error:
+                scope.finish(None, error)
+                raise
+            scope.finish(result, None)
+            return result
 
-    async def _attempt(
-        self, make_request: _MakeRequest, bot: Bot, method: TelegramMethod[Any], **kwargs: Any
-    ) -> Any:
-        with suppress_http_instrumentation():
-            return await observe(self._open(bot, method), make_request, (bot, method), kwargs)
+        return attempt
 
-    @guarded
-    def _open(self, bot: Bot, method: TelegramMethod[Any]) -> RequestScope | None:
+    def _open(self, bot: Bot, method: TelegramMethod[Any], resent: int) -> RequestScope | None:
         # A long poll waits for most of its time, and every update that it brings has its own trace.
-        if isinstance(method, GetUpdates):
+        if method.__api_method__ == _LONG_POLL:  # of a subclass, too
             return None
-        name = method.__api_method__
-        attributes = _request_attributes(bot.session.api.base, name)
-        message_id = getattr(method, "message_id", None) if name.startswith("edit") else None
-        if message_id is not None:
-            attributes = {**attributes, semconv.TELEGRAM_MESSAGE_ID: message_id}
-        return RequestScope.open(self._tracer, name, SpanKind.CLIENT, attributes)
+        try:
+            call = _call(bot.session.api.base, method.__api_method__)
+            attributes = _start(call, method, resent)
+            opened = open_span(
+                self._tracer, call.method, SpanKind.CLIENT, attributes, metered=self.metrics is not None
+            )
+            if opened is None:
+                return None
+            if self._request_hook is not None and opened.span.is_recording():
+                call_hook("request_hook", self._request_hook, opened.span, method)
+            opened.context = set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, opened.context)
+            return RequestScope(self, opened, call, method)
+        except Exception as error:
+            swallow("RequestTracing.open", error)
+            return None
 
 
 @lru_cache(maxsize=1024)
-def _request_attributes(base: str, method: str) -> Attributes:
-    return {
-        semconv.RPC_SYSTEM_NAME: semconv.RPC_SYSTEM_BOT_API,
-        semconv.RPC_METHOD: method,
-        **_server_attributes(base),
-    }
+def _call(base: str, method: str) -> Call:
+    return Call(
+        method,
+        {
+            semconv.RPC_SYSTEM_NAME: semconv.RPC_SYSTEM_BOT_API,
+            semconv.RPC_METHOD: method,
+            **server_attributes(base),
+        },
+    )
 
 
-def _server_attributes(base: str) -> dict[str, AttributeValue]:
-    server = urlsplit(base)
-    attributes: dict[str, AttributeValue] = {}
-    if server.hostname:
-        attributes[semconv.SERVER_ADDRESS] = server.hostname
-    if server.port and server.port != _DEFAULT_PORTS.get(server.scheme):
-        attributes[semconv.SERVER_PORT] = server.port
+def _start(call: Call, method: TelegramMethod[Any], resent: int) -> Attributes:
+    edited = getattr(method, "message_id", None) if call.method.startswith("edit") else None
+    if edited is None and not resent:
+        return call.attributes
+    attributes = {**call.attributes}
+    if edited is not None:
+        attributes[semconv.TELEGRAM_MESSAGE_ID] = edited
+    if resent:
+        attributes[semconv.HTTP_REQUEST_RESEND_COUNT] = resent
     return attributes
 
 
@@ -143,11 +186,14 @@ def _status_code(error: BaseException) -> str | None:
     return next((_STATUS_CODES[kind] for kind in type(error).__mro__ if kind in _STATUS_CODES), None)
 
 
-def _sent_messages(result: object) -> Attributes:
-    messages = result if isinstance(result, list) else [result]
+def _answer(result: object) -> Attributes:
+    # Exact types first: to ask a model's class for its instances is dear.
+    if result is True:
+        return _OK
+    messages = result if type(result) is list else [result]
     if not messages or not isinstance(messages[0], (Message, MessageId)):
-        return {}
-    attributes: dict[str, AttributeValue] = {semconv.TELEGRAM_MESSAGE_ID: messages[0].message_id}
-    if isinstance(result, list):
-        attributes[semconv.TELEGRAM_MESSAGES_COUNT] = len(result)
+        return _OK
+    attributes: dict[str, AttributeValue] = {**_OK, semconv.TELEGRAM_MESSAGE_ID: messages[0].message_id}
+    if messages is result:
+        attributes[semconv.TELEGRAM_MESSAGES_COUNT] = len(messages)
     return attributes

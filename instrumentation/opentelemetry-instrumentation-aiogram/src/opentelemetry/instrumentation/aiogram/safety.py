@@ -1,18 +1,14 @@
 """Keeps errors of the telemetry away from the bot: swallowed and reported once per kind, raised again in tests.
 
-Only code of this package runs under the guard, never the bot's own, whose exceptions pass untouched.
+Only code of this package and the user's hooks run under the guard, never the bot's own code, whose exceptions pass
+untouched.
 """
 
-import functools
 import logging
 import os
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
 
 from opentelemetry.instrumentation.aiogram.semconv import qualified_name
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 _logger = logging.getLogger(__name__)
 _reported: set[tuple[str, str]] = set()
@@ -25,27 +21,10 @@ def raise_telemetry_errors(wanted: bool | None) -> None:
     _raise_errors = wanted
 
 
-def guarded(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
-    """Decorate a function of this package so that it returns None where it would have raised."""
-
-    @functools.wraps(function)
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
-        try:
-            return function(*args, **kwargs)
-        except Exception as error:
-            if _must_raise():
-                raise
-            _report(function.__qualname__, error)
-            return None
-
-    return call
-
-
-def _must_raise() -> bool:
-    return "PYTEST_VERSION" in os.environ if _raise_errors is None else _raise_errors
-
-
-def _report(place: str, error: Exception) -> None:
+def swallow(place: str, error: Exception) -> None:
+    """Called where an error of the telemetry was caught. Raises it again if that is wanted."""
+    if _must_raise():
+        raise error
     kind = (place, qualified_name(type(error)))
     if kind in _reported:
         return
@@ -56,6 +35,18 @@ def _report(place: str, error: Exception) -> None:
         *kind,
         _innermost_line(error),
     )
+
+
+def call_hook(place: str, hook: Callable[..., None], *args: object) -> None:
+    """Call a hook of the user's; its failure is one of the telemetry."""
+    try:
+        hook(*args)
+    except Exception as error:
+        swallow(place, error)
+
+
+def _must_raise() -> bool:
+    return "PYTEST_VERSION" in os.environ if _raise_errors is None else _raise_errors
 
 
 def _innermost_line(error: Exception) -> str:

@@ -3,14 +3,19 @@
 A span that would record nothing and identify nothing is not made current, so that a no-op tracer hides no span of others.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextvars import Token
-from typing import Any, TypeVar
+from time import perf_counter
 
-from opentelemetry.context import Context, attach, detach
-from opentelemetry.instrumentation.aiogram.safety import guarded
+from opentelemetry.context import (
+    _SUPPRESS_INSTRUMENTATION_KEY,
+    Context,
+    attach,
+    detach,
+    get_current,
+)
+from opentelemetry.instrumentation.aiogram.safety import swallow
 from opentelemetry.instrumentation.aiogram.semconv import ERROR_TYPE, qualified_name
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import (
     Span,
     SpanKind,
@@ -21,33 +26,47 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-_S = TypeVar("_S", bound="Scope")
-
-AttributeValue = str | int
+AttributeValue = str | int | float
 Attributes = Mapping[str, AttributeValue]
 
 # No description: texts of exceptions quote messages, chat ids and URLs with the token in them.
 _ERROR = Status(StatusCode.ERROR)
+# The older key, which some set: `opentelemetry.instrumentation.utils` respects it, too.
+_SUPPRESS_PLAIN = "suppress_instrumentation"
+
+
+class Opened:
+    """A span that was started, and the context in which it is the current one."""
+
+    __slots__ = ("context", "span")
+
+    def __init__(self, span: Span, context: Context) -> None:
+        self.span = span
+        self.context = context
+
+
+def open_span(
+    tracer: Tracer, name: str, kind: SpanKind, attributes: Attributes, *, metered: bool
+) -> Opened | None:
+    """Start a span; None when there is nothing to trace and, unless `metered`, nothing to measure."""
+    current = get_current()
+    if current and (current.get(_SUPPRESS_INSTRUMENTATION_KEY) or current.get(_SUPPRESS_PLAIN)):
+        return None
+    span = tracer.start_span(name, current, kind, attributes)
+    if span.is_recording() or span.get_span_context() != get_current_span(current).get_span_context():
+        return Opened(span, set_span_in_context(span, current))
+    return Opened(span, current) if metered else None
 
 
 class Scope:
     """One open span, current until `finish`; subclasses say what a result or an error means."""
 
-    __slots__ = ("_token", "span")
+    __slots__ = ("_token", "span", "started")
 
-    def __init__(self, span: Span) -> None:
-        self.span = span
-        self._token: Token[Context] = attach(set_span_in_context(span))
-
-    @classmethod
-    def open(cls: type[_S], tracer: Tracer, name: str, kind: SpanKind, attributes: Attributes) -> _S | None:
-        """Start a span and make it current; None when there is nothing to trace."""
-        if not is_instrumentation_enabled():
-            return None
-        span = tracer.start_span(name, kind=kind, attributes=attributes)
-        if not span.is_recording() and span.get_span_context() == get_current_span().get_span_context():
-            return None
-        return cls(span)
+    def __init__(self, opened: Opened) -> None:
+        self.span = opened.span
+        self.started = perf_counter()
+        self._token: Token[Context] = attach(opened.context)
 
     def describe(self, result: object, error: BaseException | None) -> None:
         """Record what came of the call. Also called when a sampler has dropped the span."""
@@ -55,38 +74,29 @@ class Scope:
 
     def mark_failed(self, error: type[BaseException]) -> None:
         """Record the class of an error, never its text."""
-        if not self.span.is_recording():
-            return
-        self.span.set_attribute(ERROR_TYPE, qualified_name(error))
-        self.span.set_status(_ERROR)
+        mark_failed(self.span, error)
 
     def leave(self) -> None:
         """Make the span before this one current again."""
         detach(self._token)
 
-    @guarded
-    def finish(self, result: object = None, error: BaseException | None = None) -> None:
+    def finish(self, result: object, error: BaseException | None) -> None:
         """Describe and end the span."""
         try:
-            self.describe(result, error)
-        finally:
-            # A coroutine that is thrown away is closed in some other context, where a token is worth nothing.
-            if not isinstance(error, GeneratorExit):
-                self.leave()
-            # Last, since a span processor may raise.
-            self.span.end()
+            try:
+                self.describe(result, error)
+            finally:
+                # A coroutine that is thrown away is closed in some other context, where a token is worth nothing.
+                if error is None or not isinstance(error, GeneratorExit):
+                    self.leave()
+                # Last, since a span processor may raise.
+                self.span.end()
+        except Exception as failure:
+            swallow(f"{type(self).__qualname__}.finish", failure)
 
 
-async def observe(
-    scope: Scope | None, call: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any:
-    """Await the call inside the scope and pass its result or exception on unchanged."""
-    if scope is None:
-        return await call(*args, **kwargs)
-    try:
-        result = await call(*args, **kwargs)
-    except BaseException as error:
-        scope.finish(error=error)
-        raise
-    scope.finish(result=result)
-    return result
+def mark_failed(span: Span, error: type[BaseException]) -> None:
+    """Record the class of an error, never its text."""
+    if span.is_recording():
+        span.set_attribute(ERROR_TYPE, qualified_name(error))
+        span.set_status(_ERROR)
