@@ -1,0 +1,1 @@
+"""Builds the stack's programs from source and runs them on this machine, without a container engine."""

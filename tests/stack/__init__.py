@@ -1,0 +1,1 @@
+"""The stack's real programs, built from source, with the bot before them."""

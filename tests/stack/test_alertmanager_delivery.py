@@ -1,0 +1,253 @@
+"""A real Alertmanager tells the chat of an admin in the local Telegram: at once, once, readably, and when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from app.alerts.rules import Alert
+from deploy.native.alertmanager import here
+from deploy.native.build import program
+from tests.kit.repository import ROOT
+from tests.kit.sandbox_client import TOKEN, running_sandbox
+from tests.kit.serving import serving
+from tests.stack.promtool import ALERTS
+
+#: Ada Admin of the local Telegram.
+ADMIN = 1000
+SOURCE = ROOT / "deploy" / "alertmanager"
+#: Alertmanager looks at a group once in so long; shorter than a person would want, so that the test need not wait.
+QUICK = {"group_interval: 1m": "group_interval: 1s", "group_wait: 30s": "group_wait: 1s"}
+
+
+@dataclass(frozen=True)
+class Manager:
+    """A running Alertmanager."""
+
+    url: str
+    http: aiohttp.ClientSession
+
+    async def post(self, *alerts: dict[str, Any]) -> None:
+        """Tell it of alerts, as Prometheus does."""
+        async with self.http.post(f"{self.url}/api/v2/alerts", json=alerts) as response:
+            assert response.status == 200, await response.text()
+
+    async def suppressed(self) -> set[str]:
+        """The names of alerts that nobody is told of because of another one."""
+        async with self.http.get(f"{self.url}/api/v2/alerts") as response:
+            found = await response.json()
+        return {alert["labels"]["alertname"] for alert in found if alert["status"]["inhibitedBy"]}
+
+    async def failures(self) -> float:
+        """Messages that it could not deliver."""
+        async with self.http.get(f"{self.url}/metrics") as response:
+            text = await response.text()
+        found = re.findall(r"^alertmanager_notifications_failed_total\{.*\} (\S+)$", text, re.MULTILINE)
+        return sum(map(float, found))
+
+
+@asynccontextmanager
+async def manager(folder: Path, configuration: str) -> AsyncIterator[Manager]:
+    """Alertmanager with this configuration, on a free port."""
+    shutil.copytree(SOURCE / "templates", folder / "templates")
+    (folder / "alertmanager.yaml").write_text(configuration, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            program("alertmanager"),
+            f"--config.file={folder / 'alertmanager.yaml'}",
+            f"--storage.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={"PATH": os.environ["PATH"]},
+        )
+    try:
+        async with aiohttp.ClientSession() as http:
+            url = f"http://127.0.0.1:{port}"
+
+            async def ready() -> bool:
+                try:
+                    async with http.get(f"{url}/-/ready") as response:
+                        return response.status == 200
+                except aiohttp.ClientConnectionError:
+                    return False
+
+            await until(ready)
+            yield Manager(url, http)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(60):
+        while not await true():
+            await asyncio.sleep(0.1)
+
+
+def alert(name: str, severity: str, summary: str, *, over: bool = False, **labels: str) -> dict[str, Any]:
+    """An alert of the rules as Prometheus sends it; of ten minutes ago, or over since a second."""
+    declared: Alert = ALERTS[name, severity]
+    now = datetime.now(UTC)
+    ends = now - timedelta(seconds=1) if over else now + timedelta(minutes=5)
+    return {
+        "labels": {"alertname": name, **declared.all_labels(), **labels},
+        "annotations": {**declared.annotations("https://example.org/runbooks"), "summary": summary},
+        "startsAt": "2026-11-26T10:00:00Z",
+        "endsAt": ends.isoformat(),
+    }
+
+
+def secrets(folder: Path, **files: str) -> Path:
+    """Files as a container engine mounts them."""
+    (folder / "secrets").mkdir()
+    for name, text in files.items():
+        (folder / "secrets" / name).write_text(text + "\n", encoding="utf-8")
+    return folder / "secrets"
+
+
+def quick(configuration: str) -> str:
+    """The same routes with shorter waits."""
+    for slow, fast in QUICK.items():
+        assert slow in configuration
+        configuration = configuration.replace(slow, fast)
+    return configuration
+
+
+DOWN = ("HealthFailing", "critical", "/health of bot-1:9464 fails <&>")
+DROPPED = ("TelemetryDropped", "warning", "bot-1:9464 loses spans")
+
+
+async def test_an_alert_reaches_the_chat_and_so_does_its_end(tmp_path: Path) -> None:
+    async with running_sandbox() as telegram:
+        await telegram.write("/start", ADMIN)
+        configuration = here(
+            (SOURCE / "alertmanager.yaml").read_text(encoding="utf-8"),
+            secrets(tmp_path, bot_token=TOKEN, alert_chat_id=str(ADMIN)),
+            bot_api=telegram.url,
+        )
+        async with manager(tmp_path, quick(configuration)) as alertmanager:
+
+            async def told(number: int) -> list[dict[str, Any]]:
+                async def so_many() -> bool:
+                    return len(await telegram.chat(ADMIN)) > number
+
+                await until(so_many)
+                return (await telegram.chat(ADMIN))[1:]
+
+            await alertmanager.post(alert(*DOWN, instance="bot-1:9464"))
+            (firing,) = await told(1)
+            assert firing["text"].strip() == (
+                "🔴 HealthFailing · critical\n"
+                "/health of bot-1:9464 fails <&>\n"
+                "A part that /health asks was down for three scrapes: /health answers 503.\n"
+                "since 2026-11-26 10:00:00 UTC · runbook"
+            )
+            links = [entity.get("url") for entity in firing["entities"] if entity["type"] == "text_link"]
+            assert links == ["https://example.org/runbooks/HealthFailing.md"]
+
+            ended = alert(*DOWN, instance="bot-1:9464", over=True)
+            await alertmanager.post(ended)
+            resolved = (await told(2))[-1]
+            over = datetime.fromisoformat(ended["endsAt"]).strftime("%Y-%m-%d %H:%M:%S")
+            assert resolved["text"].strip() == (
+                f"🟢 HealthFailing · resolved · bot-1:9464\n2026-11-26 10:00:00 to {over} UTC"
+            )
+
+            # Whoever is not called for: a watchdog, and what follows from an instance that is down.
+            down = alert(
+                "InstanceDown", "warning", "bot-1:9464 does not answer Prometheus", instance="bot-1:9464"
+            )
+            follows = [alert(*DOWN, instance="bot-1:9464"), alert(*DROPPED, instance="bot-1:9464")]
+            await alertmanager.post(alert("Watchdog", "info", "Alerts get through"), down)
+            quiet = (await told(3))[-1]
+            assert quiet["text"].splitlines()[0] == "🟠 InstanceDown · warning"
+            await alertmanager.post(*follows)
+
+            async def both_suppressed() -> bool:
+                return await alertmanager.suppressed() == {"HealthFailing", "TelemetryDropped"}
+
+            await until(both_suppressed)
+            # Some intervals later there is still nothing more.
+            await asyncio.sleep(3)
+            assert len(await telegram.chat(ADMIN)) == 4
+            assert await alertmanager.failures() == 0
+
+
+async def test_a_whole_outage_is_one_message_that_telegram_takes(tmp_path: Path) -> None:
+    """Forty alerts at once, each with texts full of what HTML must escape."""
+    async with running_sandbox() as telegram:
+        await telegram.write("/start", ADMIN)
+        configuration = here(
+            (SOURCE / "alertmanager.yaml").read_text(encoding="utf-8"),
+            secrets(tmp_path, bot_token=TOKEN, alert_chat_id=str(ADMIN)),
+            bot_api=telegram.url,
+        )
+        async with manager(tmp_path, quick(configuration)) as alertmanager:
+            many = [alert(*DROPPED, instance=f"bot-{n}:9464", signal="spans") for n in range(40)]
+            await alertmanager.post(*many)
+
+            async def told() -> bool:
+                return len(await telegram.chat(ADMIN)) == 2
+
+            await until(told)
+            text = (await telegram.chat(ADMIN))[1]["text"]
+            assert text.count("🟠 TelemetryDropped · warning") == 10
+            assert text.strip().splitlines()[-1] == "and more: 40 alerts in all"
+            assert await alertmanager.failures() == 0
+
+
+async def test_the_bots_receiver_calls_its_door_with_its_token(tmp_path: Path) -> None:
+    """What the door will get, once there is one: here a server stands in its place."""
+    calls: list[tuple[str, str | None, dict[str, Any]]] = []
+
+    async def door(request: web.Request) -> web.Response:
+        calls.append((request.path, request.headers.get("Authorization"), await request.json()))
+        return web.json_response({})
+
+    application = web.Application()
+    application.router.add_post("/alertmanager/webhook", door)
+    async with serving(application) as url:
+        configuration = here(
+            (SOURCE / "alertmanager.yaml").read_text(encoding="utf-8"),
+            secrets(tmp_path, bot_token=TOKEN, alert_chat_id="1", alert_webhook_token="a-token"),
+            bot=url,
+        )
+        configuration = configuration.replace("receiver: telegram-loud", "receiver: bot")
+        async with manager(tmp_path, quick(configuration)) as alertmanager:
+            await alertmanager.post(alert(*DOWN, instance="bot-1:9464"))
+
+            async def called() -> bool:
+                return bool(calls)
+
+            await until(called)
+    path, authorization, body = calls[0]
+    assert (path, authorization) == ("/alertmanager/webhook", "Bearer a-token")
+    sent = alert(*DOWN, instance="bot-1:9464")
+    assert [(one["status"], one["labels"], one["annotations"]) for one in body["alerts"]] == [
+        ("firing", sent["labels"], sent["annotations"])
+    ]
+
+
+def test_a_configuration_without_what_is_to_be_replaced_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match=r"https://api\.telegram\.org is not in the configuration"):
+        here("route: /run/secrets/x", tmp_path, bot_api="http://127.0.0.1:1")

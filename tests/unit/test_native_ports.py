@@ -1,0 +1,30 @@
+"""A port of the stack that is taken is told with the process that holds it."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from deploy.native.ports import HOST, Ports, PortTaken, check, free
+
+
+def test_a_taken_port_is_told_with_its_holder_and_what_to_do() -> None:
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(PortTaken) as told:
+            check({"tempo": port})
+
+    name = Path("/proc/self/comm").read_text().strip()
+    assert str(told.value) == (
+        f"port {port} (tempo) is in use by {name} (pid {os.getpid()}). "
+        "End it, or choose another port: --port tempo=<number>, or --free-ports."
+    )
+
+
+def test_free_ports_are_free_and_all_different() -> None:
+    ports = free()
+    numbers = {name: getattr(ports, name) for name in Ports.__slots__}
+
+    check(numbers)
+    assert len(set(numbers.values())) == len(numbers)
