@@ -6,7 +6,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Integer, String, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    false,
+    text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -73,14 +86,25 @@ class JobRow(Base):
 
 
 class TraceRow(Base):
-    """One recorded trace. `story` is its spans and events as JSON, scrubbed before they were recorded."""
+    """What one process recorded of one trace: spans and events as JSON in `story`, scrubbed before.
+
+    A trace that went through several processes has a row for each `writer`.
+    """
 
     __tablename__ = "traces"
-    __table_args__ = (Index("traces_started_at", "started_at"), Index("traces_update_id", "update_id"))
+    __table_args__ = (
+        Index("traces_started_at", "started_at"),
+        Index("traces_update_id", "update_id"),
+        Index("traces_bad", "started_at", postgresql_where=text("bad"), sqlite_where=text("bad")),
+    )
 
     trace_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    writer: Mapped[str] = mapped_column(String(16), primary_key=True)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     update_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: Failed or rejected, as far as this writer knows.
+    bad: Mapped[bool] = mapped_column(server_default=false())
+    duration_ms: Mapped[float] = mapped_column(server_default=text("0"))
     story: Mapped[str] = mapped_column(Text)
 
 
@@ -92,3 +116,87 @@ class TraceMessageRow(Base):
 
     message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     trace_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
+class UpdateState(StrEnum):
+    """waiting -> running -> done | set_aside; running -> waiting when it is tried again or its leader is gone."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    SET_ASIDE = "set_aside"
+
+
+_OPEN = text("state IN ('waiting', 'running')")
+_WAITING = text("state = 'waiting'")
+
+
+class UpdateRow(Base):
+    """One update of Telegram: inbox, memory of duplicates and index. `body` and `lane` are gone when it is done.
+
+    `traceparent` is its receipt, `lane` the chat that it stays in order with, `epoch` the leader that runs it. Of its
+    `attempts`, `failures` failed in a way that does not pass by itself, and `deaths` ended with their process.
+    """
+
+    __tablename__ = "updates"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'running', 'done', 'set_aside')", name="updates_state"),
+        Index("updates_lane", "lane", "update_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("updates_waiting", "update_id", postgresql_where=_WAITING, sqlite_where=_WAITING),
+        Index("updates_received_at", "received_at"),
+    )
+
+    update_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(32))
+    lane: Mapped[int | None] = mapped_column(BigInteger)
+    body: Mapped[str | None] = mapped_column(Text)
+    traceparent: Mapped[str] = mapped_column(String(55))
+    state: Mapped[str] = mapped_column(String(16))
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(Integer)
+    failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    deaths: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    hurried: Mapped[bool] = mapped_column(Boolean)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    available_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    handler: Mapped[str | None] = mapped_column(String(128))
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(String(32))
+    duration_ms: Mapped[int | None] = mapped_column(Integer)
+
+
+class ActiveUserRow(Base):
+    """When a person was last seen. `user_hash` is keyed, and `key_id` says by which key; gone after 30 days."""
+
+    __tablename__ = "active_users"
+    __table_args__ = (Index("active_users_last_seen", "last_seen"),)
+
+    user_hash: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    key_id: Mapped[int] = mapped_column(Integer)
+    last_seen: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SwitchRow(Base):
+    """What is switched on for a while in every process; `until` is seconds since the epoch by the database's clock."""
+
+    __tablename__ = "switches"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    until: Mapped[float] = mapped_column(Float(53))
+
+
+class LockRow(Base):
+    """The one row that says which instance is ACTIVE. Times are seconds since the epoch by the database's clock."""
+
+    __tablename__ = "lock_heartbeat"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str | None] = mapped_column(String(80))
+    holder_pid: Mapped[int | None] = mapped_column(BigInteger)
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    last_heartbeat: Mapped[float] = mapped_column(Float(53))
+    expires_at: Mapped[float] = mapped_column(Float(53))
+    drain_until: Mapped[float] = mapped_column(Float(53))
+    taken_at: Mapped[float] = mapped_column(Float(53))
+    takeover: Mapped[str | None] = mapped_column(String(128))

