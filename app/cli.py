@@ -1,4 +1,4 @@
-"""The command line: `tracegram run | worker | demo | sandbox | migrate | doctor`.
+"""The command line: `tracegram run | worker | demo | sandbox | migrate | doctor | rules`.
 
 Each command imports what it needs by itself: aiogram takes three seconds, and the sandbox does without it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import sys
 import traceback
@@ -60,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--host", default="127.0.0.1", help="address to bind to")
     command.add_argument("--port", type=int, default=8090, help="port; 0 picks a free one")
     command.add_argument("--token", help="make this bot at once instead of at its first call")
+    command.add_argument(
+        "--media-url", help="serve a small media site, too; its address as bots reach it, with its port"
+    )
     command.set_defaults(command=_sandbox)
 
     command = commands.add_parser("migrate", help="bring the database to a schema revision")
@@ -69,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_migrate)
     command = commands.add_parser("doctor", help="check every part and name the link that is broken")
     command.set_defaults(command=_doctor)
+    command = commands.add_parser("rules", help="print Prometheus' rules with the thresholds of the settings")
+    command.set_defaults(command=_rules)
     return parser
 
 
@@ -94,12 +100,17 @@ def _worker(_: argparse.Namespace) -> int:
 
 def _to_its_end(telemetry: Telemetry, work: Coroutine[Any, Any, None]) -> int:
     """Run a server. A crash goes to the log without its text, which nobody has checked for secrets."""
+    # What was imported stays: a garbage collection need not walk through it again, for 50 ms each time.
+    gc.collect()
+    gc.freeze()
     try:
         asyncio.run(work)
     except AppError:
         raise
     except Exception as error:
-        inner = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+        inner: Exception = error
+        while isinstance(inner, ExceptionGroup):
+            inner = inner.exceptions[0]
         if isinstance(inner, AppError):
             raise inner from None
         logging.getLogger("app.cli").critical("the process cannot go on", exc_info=inner)
@@ -110,7 +121,7 @@ def _to_its_end(telemetry: Telemetry, work: Coroutine[Any, Any, None]) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from app.config.settings import demo_port
+    from app.config.demo import demo_port
     from app.demo import demo, play
 
     port = demo_port() if options.port is None else options.port
@@ -120,7 +131,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _sandbox(options: argparse.Namespace) -> int:
     from app.demo import sandbox_alone
 
-    return asyncio.run(sandbox_alone(options.host, options.port, options.token))
+    return asyncio.run(sandbox_alone(options.host, options.port, options.token, options.media_url))
 
 
 def _migrate(options: argparse.Namespace) -> int:
@@ -145,6 +156,22 @@ def _doctor(_: argparse.Namespace) -> int:
     from app.doctor import examine
 
     return asyncio.run(examine(load()))
+
+
+def _rules(_: argparse.Namespace) -> int:
+    from app.alerts.groups import rules_file
+    from app.config.alerting import load_alerting, unknown
+
+    thresholds = load_alerting()
+    for line in unknown():
+        print(f"tracegram: {line}", file=sys.stderr)
+    if not thresholds.runbook_url:
+        print(
+            "tracegram: without RUNBOOK_URL the alerts name their runbooks by a path, not a link",
+            file=sys.stderr,
+        )
+    print(rules_file(thresholds), end="")
+    return 0
 
 
 if __name__ == "__main__":

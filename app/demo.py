@@ -17,10 +17,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 
-from app.config.settings import demo_environment
+from app.config.demo import demo_environment
 from app.errors import AppError
 from app.grace import stop_on_signals
 from app.jobs.engines.ffmpeg import find_ffmpeg
@@ -89,6 +90,8 @@ async def _bot(
         "ALLOW_HOSTS": media.removeprefix("http://"),
         "OTEL_EXPORTER_OTLP_ENDPOINT": url,
         "OTEL_EXPORT_INTERVAL_MS": "200",
+        # No secret of this machine is the demo's.
+        "SECRETS_DIR": str(folder),
         # Everything that the bot writes goes away with the demo.
         "TMPDIR": str(folder),
     }
@@ -174,13 +177,30 @@ async def _play() -> int:
         return await Play(session, running.sample, admin=_ADMIN).run()
 
 
-async def sandbox_alone(host: str, port: int, token: str | None) -> int:
-    """Run only the local Telegram, until SIGINT or SIGTERM."""
+async def sandbox_alone(host: str, port: int, token: str | None, media_url: str | None = None) -> int:
+    """Run only the local Telegram, until SIGINT or SIGTERM; with `media_url` a media site for its samples as well."""
     stop = stop_on_signals()
-    async with _sandbox(host, port, token=token) as url:
+    async with AsyncExitStack() as stack:
+        samples = await _media(stack, host, media_url) if media_url else []
+        url = await stack.enter_async_context(_sandbox(host, port, token=token, samples=samples))
         print(f"Bot API      {url}/bot<token>/<method>")
         print(f"control API  {url}/sandbox/openapi.json")
         print(f"OTLP         {url} (set OTEL_EXPORTER_OTLP_ENDPOINT to it to see traces beside messages)")
         print(f"ready {url}/", flush=True)
         await stop.wait()
     return 0
+
+
+async def _media(stack: AsyncExitStack, host: str, url: str) -> list[Sample]:
+    """Serve the media site at the port of `url`. The host of `url` is the bots' business: it may be a name in their network."""
+    parts = urlsplit(url)
+    try:
+        if parts.scheme != "http" or not parts.hostname or not parts.port:
+            raise ValueError(url)
+        await stack.enter_async_context(serve_media(host, parts.port, find_ffmpeg(None)))
+    except ValueError:
+        raise DemoFailed("--media-url must be like http://name:8091, with a port.") from None
+    except OSError as error:
+        raise DemoFailed(f"--media-url: cannot listen on port {parts.port}; choose another.") from error
+    base = f"http://{parts.netloc}"
+    return [Sample(title=title, url=base + path) for title, path in SAMPLES]

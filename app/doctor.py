@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import aiohttp
 
 from app.config.settings import Settings
-from app.db.session import Database
+from app.db.session import Database, DatabaseUnreachable
 from app.errors import AppError
 from app.jobs.engines.ffmpeg import find_ffmpeg
 
 _PATIENCE_S = 5.0
+#: Within it the age of a press and the end of a trace are judged well enough; an answer's `Date` has whole seconds.
+_SKEW_S = 5.0
 
 
 class Broken(AppError):
@@ -61,7 +65,9 @@ async def _database(settings: Settings) -> str:
         return "the SQLite file is not there yet; the first start makes it"
     try:
         await database.ping()
-    except OSError as error:
+    except DatabaseUnreachable as error:
+        if not isinstance(error.orig, OSError):
+            raise Broken(f"refuses: {type(error.orig).__qualname__}") from error
         raise Broken("does not answer: is the server running, and is DATABASE_URL right?") from error
     finally:
         await database.close()
@@ -71,6 +77,7 @@ async def _database(settings: Settings) -> str:
 async def _bot_api(settings: Settings) -> str:
     # aiogram is not needed for one call, and takes three seconds to import.
     url = f"{settings.bot_api_url}/bot{settings.bot_token.get_secret_value()}/getMe"
+    asked = datetime.now(UTC)
     try:
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             answer = await response.json()
@@ -80,6 +87,7 @@ async def _bot_api(settings: Settings) -> str:
         raise Broken("does not know BOT_TOKEN: ask @BotFather for the current one")
     if not answer.get("ok"):
         raise Broken(f"answers {response.status}")
+    _compare_clocks(response.headers, asked)
     return f"knows this bot as @{answer['result']['username']}"
 
 
@@ -88,6 +96,7 @@ async def _collector(settings: Settings) -> str:
     if not endpoint:
         return "not set: traces stay in the bot (OTEL_EXPORTER_OTLP_ENDPOINT)"
     headers = {"Content-Type": "application/x-protobuf", **settings.otlp_headers()}
+    asked = datetime.now(UTC)
     try:
         # An empty request is valid OTLP: a receiver answers 200 to it.
         async with (
@@ -95,6 +104,7 @@ async def _collector(settings: Settings) -> str:
             session.post(f"{endpoint}/v1/traces", data=b"", headers=headers) as response,
         ):
             status = response.status
+            answered = response.headers
     except aiohttp.ServerDisconnectedError as error:
         raise Broken("hangs up: this looks like OTLP/gRPC (4317); OTLP/HTTP is needed (4318)") from error
     except aiohttp.ClientError as error:
@@ -103,7 +113,24 @@ async def _collector(settings: Settings) -> str:
         raise Broken(f"answers {status}: set OTEL_EXPORTER_OTLP_HEADERS to what it asks for")
     if status != 200:
         raise Broken(f"answers {status} to an empty trace export: this is no OTLP/HTTP receiver")
+    _compare_clocks(answered, asked)
     return "takes OTLP over HTTP"
+
+
+def _compare_clocks(headers: Mapping[str, str], asked: datetime) -> None:
+    """Raises `Broken` when the `Date` of an answer (RFC 9110, section 6.6.1) is not between question and answer, or near."""
+    try:
+        theirs = parsedate_to_datetime(headers["Date"])
+    except (KeyError, ValueError, OverflowError):  # a server without a clock need not send one
+        return
+    theirs = theirs.replace(tzinfo=UTC)  # an HTTP date is in GMT, whatever else it says
+    early_s = (asked - theirs).total_seconds()
+    late_s = (theirs - datetime.now(UTC)).total_seconds()
+    off_s, way = (late_s, "ahead of") if late_s > 0 else (early_s, "behind")
+    if off_s > _SKEW_S:
+        raise Broken(
+            f"its clock is {off_s:.0f} s {way} this machine's: let NTP set both, or times and ages will be wrong"
+        )
 
 
 async def _ffmpeg(settings: Settings) -> str:

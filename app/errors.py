@@ -3,6 +3,10 @@
     AppError                    the message defaults to the class docstring
     ├── ConfigError             at start, never later; lists every problem at once
     ├── NotAnUpdate             the bytes at the webhook are not Telegram's; answered with 400
+    ├── InboxFull               too many updates wait; answered with 429
+    ├── InboxUnavailable        the database does not take updates; answered with 503
+    ├── DeadlinePassed          a handler took too long and was stopped
+    ├── Superseded              another instance processes the update by now; everything is rolled back
     └── JobError                a job ends here; `reason` for machines, `text_key` for the sentence to the user
         ├── LinkNotAllowed      ├── LinkUnreachable     ├── NothingToDownload
         ├── NotMedia            ├── TooLarge            ├── TooLong
@@ -53,6 +57,22 @@ class ConfigError(AppError):
 
 class NotAnUpdate(AppError):
     """The body is not a JSON object with an update_id."""
+
+
+class InboxFull(AppError):
+    """Too many updates wait already."""
+
+
+class InboxUnavailable(AppError):
+    """The update could not be stored."""
+
+
+class DeadlinePassed(AppError):
+    """The handler took longer than an update may take."""
+
+
+class Superseded(AppError):
+    """Another instance processes this update by now."""
 
 
 class JobError(AppError):

@@ -105,12 +105,13 @@ class Play:
                 len(traces) >= 2
                 and not _lacking(traces[0], UPDATE_SPANS)
                 and not _lacking(traces[1], JOB_SPANS)
+                and all(trace.get("logs") for trace in traces[:2])
             ):
                 break
             await asyncio.sleep(0.2)
         for title, trace in zip(("update", "job"), traces, strict=False):
             print(f"\n--- the trace of the {title}: {trace['trace_id']}")
-            print(waterfall(_record(trace)))
+            print(*waterfall(_record(trace)), sep="\n")
         update, job = (*traces, {}, {})[:2]
         for trace, wanted, title in ((update, UPDATE_SPANS, "update"), (job, JOB_SPANS, "job")):
             for name in _lacking(trace, wanted):

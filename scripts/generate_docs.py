@@ -1,4 +1,4 @@
-"""Writes what is generated: docs/metrics.md, docs/config.md and .env.example. `--check` only compares.
+"""Writes what is generated: the tables of docs/, .env.example and Prometheus' rules. `--check` only compares.
 
 The render functions are pure: catalogue and settings in, text out. The tests import them.
 """
@@ -15,10 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
+from app.alerts.groups import alerts, rules_file
+from app.alerts.rules import duration
+from app.alerts.slo import SLOS
+from app.config.alerting import DEFAULTS, Alerting
 from app.config.settings import Settings
 from app.errors import Reason
 from app.telemetry.catalogue import CATALOGUE, Label, Metric
@@ -40,7 +45,12 @@ cannot come out: the SDK drops it.
 only says what is counted, and is not part of the name.
 
 **Labels.** A label takes one of a closed set of values, or values from the code itself, such as the class of an
-exception, of which there are few. No label is ever a user, a chat, a trace, a link or free text.
+exception: the first so many as its limit says. Whatever else comes out as `other`, so the number of series is bounded,
+whoever sends what. No label is ever a user, a chat, a trace, a link or free text.
+
+**Several processes.** Counters and histograms are of one process: sum them. Gauges of the queue, the inbox, the lease and
+the users are of the database, and the same from every process: take their maximum. A gauge that is not known at the
+moment, such as those of a database that does not answer, is not there.
 
 ## All metrics
 """
@@ -64,10 +74,51 @@ Tracegram reads its settings once, at its start, from the environment and from t
 is started in; the environment wins. A wrong or missing value ends the start with one message that lists every
 problem. `.env.example` has all of them to copy.
 
+A setting that is in neither may stand in a file of its own name, such as `bot_token`, in the folder `SECRETS_DIR`
+(default: `/run/secrets`, where container engines mount their secrets). The spaces and line breaks around its content
+are taken off.
+
 A **secret** 🔒 is never logged or shown; where one would slip into a log line or a span, it is masked.
 
 The OpenTelemetry SDK reads more variables of its own from the environment, but not from `.env`, such as
 `OTEL_RESOURCE_ATTRIBUTES` to say more about this process.
+"""
+
+_ALERTS_INTRO = f"""\
+<!-- {_GENERATED} app/alerts instead. -->
+# Alerts and objectives
+
+Prometheus evaluates the rules of `deploy/prometheus/rules/tracegram.yaml`. That file has the default thresholds; with those of
+your environment it is printed by `tracegram rules`, which needs no token. Alertmanager tells of a `critical` alert at once,
+and of a `warning` together with others. Each alert has a runbook: what it means, where to look first, what to do.
+
+A query of the bot's metrics selects `job="tracegram"`, which is what Prometheus scrapes. The same metrics come by way of the
+Collector as `job="otlp/tracegram"`; rules read the former, so that they see also while the Collector is down.
+
+## Who is told, and how often
+
+`deploy/alertmanager/alertmanager.yaml` sends messages by Telegram itself, so that they come also when the bot is dead: `critical`
+with a sound, at once, and again every hour; `warning` silently, what comes within 30 s in one message for each category, and
+again after twelve hours. `HighErrorRate` comes again every 30 minutes, `QueueBackup` every 15. An end is told, too. What follows
+from another alert is not told beside it: an instance that is down does not also lag.
+
+It reads three files, none of which is in the repository:
+
+| file | holds | needed |
+| --- | --- | --- |
+| `/run/secrets/bot_token` | the bot's token | always |
+| `/run/secrets/alert_chat_id` | the number of the chat to write to; the admin has to have written to the bot once | always |
+| `/run/secrets/alert_webhook_token` | what the bot's own door asks for | once a route names the receiver `bot` |
+
+`Watchdog` fires always and is told to nobody. Connect the receiver `watchdog` to a service that calls you when it hears nothing
+for some minutes: no other alert tells that Prometheus or Alertmanager is dead.
+
+## Objectives
+
+Over 30 days. The share that may be bad is the budget; an alert says that it burns much faster than it may, over a long window
+and still over a short one (an hour with five minutes, six hours with half an hour, a day with two hours, three days with six
+hours). The records `slo:error_ratio:*`, `slo:burn_rate:*` and `slo:budget_remaining:ratio` tell the same to dashboards; the last
+one needs Prometheus to keep 30 days.
 """
 
 _ENV_INTRO = """\
@@ -95,10 +146,14 @@ DEMO_PORT = Setting("DEMO_PORT", "Demo", "8090", "0 to 65535", _DEMO_PORT, secre
 
 
 def settings() -> list[Setting]:
-    """Every setting in the order of the class, which begins with BOT_TOKEN, then DEMO_PORT."""
-    sections = _sections(inspect.getsource(Settings))
-    found = [_setting(name, sections[name], field) for name, field in Settings.model_fields.items()]
+    """Every setting in the order of the classes, which begins with BOT_TOKEN, then DEMO_PORT."""
+    found = [setting for kind in (Settings, Alerting) for setting in _settings(kind)]
     return [*found, DEMO_PORT]
+
+
+def _settings(kind: type[BaseSettings]) -> list[Setting]:
+    sections = _sections(inspect.getsource(kind))
+    return [_setting(name, sections[name], field) for name, field in kind.model_fields.items()]
 
 
 def _sections(source: str) -> dict[str, str]:
@@ -135,10 +190,11 @@ def _values(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return ", ".join(get_args(field.annotation))
     bounds = {type(bound): bound for bound in field.metadata}
-    low, over, high = bounds.get(Ge), bounds.get(Gt), bounds.get(Le)
+    low, over, high, under = (bounds.get(kind) for kind in (Ge, Gt, Le, Lt))
     if low and high:
         return f"{low.ge} to {high.le}"
-    return f"more than {over.gt}" if over else ""
+    upper = f" and at most {high.le}" if high else f" and less than {under.lt}" if under else ""
+    return f"more than {over.gt}{upper}" if over else f"{low.ge} or more" if low else ""
 
 
 def render_config() -> str:
@@ -229,13 +285,46 @@ def render_events() -> str:
     )
 
 
+def render_alerts() -> str:
+    """docs/alerts.md."""
+    every = alerts(DEFAULTS)
+    objectives = [
+        (_code(slo.slug), f"{slo.objective * 100:g} % {slo.good}", f"[{slo.alert}](runbooks/{slo.alert}.md)")
+        for slo in SLOS
+    ]
+    rows = [
+        (
+            f"[{alert.name}](runbooks/{alert.name}.md)",
+            alert.severity,
+            alert.category,
+            duration(alert.for_s) if alert.for_s else "at once",
+            alert.when,
+            _code(alert.setting),
+        )
+        for alert in every
+    ]
+    return "\n".join(
+        [
+            _ALERTS_INTRO,
+            _table(("objective", "what", "alert"), objectives),
+            "## All alerts\n",
+            _table(("alert", "severity", "category", "holds for", "when", "setting"), rows),
+        ]
+    )
+
+
+def render_rules() -> str:
+    """deploy/prometheus/rules/tracegram.yaml."""
+    return rules_file(DEFAULTS)
+
+
 def _unit(metric: Metric) -> str:
     return metric.unit.strip("{}")
 
 
 def _label(label: Label) -> str:
     if label.values is None:
-        return f"from the code, at most {label.limit}"
+        return f"from the code, at most {label.limit}, then `other`"
     return ", ".join(_code(value) for value in label.values)
 
 
@@ -253,6 +342,8 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/events.md": render_events,
     "docs/config.md": render_config,
     ".env.example": render_env,
+    "docs/alerts.md": render_alerts,
+    "deploy/prometheus/rules/tracegram.yaml": render_rules,
 }
 
 

@@ -10,6 +10,8 @@ from aiogram.types import CallbackQuery, Message, User
 
 from app.bot.registry import ButtonId, Press
 from app.jobs.engines.links import find_link
+from app.telemetry.catalogue import ADMIN_DENIED
+from app.telemetry.instruments import count
 
 
 class HasLink(Filter):
@@ -34,7 +36,10 @@ class Pressed(Filter):
 
 
 class IsAdmin(Filter):
-    """An admin in the private chat with the bot. In a group others would read the answer."""
+    """An admin in the private chat with the bot. In a group others would read the answer.
+
+    It stands last among the filters of a handler: whoever comes so far and is turned away is counted.
+    """
 
     def __init__(self, admin_ids: frozenset[int]) -> None:
         self._admin_ids = admin_ids
@@ -42,12 +47,15 @@ class IsAdmin(Filter):
     async def __call__(self, event: Message | CallbackQuery, event_from_user: User | None = None) -> bool:
         """Compare the sender with the list."""
         message = event if isinstance(event, Message) else event.message
-        return (
+        admitted = (
             event_from_user is not None
             and event_from_user.id in self._admin_ids
             and message is not None
             and message.chat.type == ChatType.PRIVATE
         )
+        if not admitted:
+            count(ADMIN_DENIED, via="command" if isinstance(event, Message) else "button")
+        return admitted
 
 
 class InPrivate(Filter):

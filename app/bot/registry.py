@@ -37,6 +37,8 @@ class ButtonId(StrEnum):
     SHOW_ERRORS = "errors"
     SHOW_SLOW = "slow"
     DEBUG_LOGS = "logs"
+    SHOW_PAGE = "page"
+    SHOW_PICTURE = "pic"
 
 
 #: What may be pressed where. A screen that is not here has no buttons.
@@ -53,7 +55,9 @@ STANDS_ON: dict[ScreenId, frozenset[ButtonId]] = {
             ButtonId.DEBUG_LOGS,
         }
     ),
-    ScreenId.DEBUG_TRACE: frozenset({ButtonId.SHOW_TRACES, ButtonId.SHOW_TRACE}),
+    ScreenId.DEBUG_TRACE: frozenset(
+        {ButtonId.SHOW_TRACES, ButtonId.SHOW_TRACE, ButtonId.SHOW_PAGE, ButtonId.SHOW_PICTURE}
+    ),
 }
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import (
@@ -44,19 +47,42 @@ async def answer(message: Message, screen: Screen) -> Message:
 
 
 async def replace(message: MaybeInaccessibleMessageUnion | None, screen: Screen) -> None:
-    """Turn the message of a pressed button into the screen; one too old to edit stays as it is."""
+    """Turn the message of a pressed button into the screen; one too old to edit, or the same already, stays as it is."""
     if isinstance(message, Message):
-        await message.edit_text(screen.text, reply_markup=markup(screen))
+        try:
+            await message.edit_text(screen.text, reply_markup=markup(screen))
+        except TelegramBadRequest as error:
+            if "message is not modified" not in error.message:
+                raise
         _rendered(screen, message)
 
 
+_answered: ContextVar[bool] = ContextVar("answered", default=False)
+
+
+@contextmanager
+def answered_before(answered: bool) -> Iterator[None]:
+    """Whether the press of this block was answered while it waited: Telegram takes one answer only."""
+    token = _answered.set(answered)
+    try:
+        yield
+    finally:
+        _answered.reset(token)
+
+
 async def acknowledge(query: CallbackQuery, alert: str | None = None) -> None:
-    """Answer a press, in silence or with a window that says something. An answer that comes too late is let go."""
+    """Answer a press, in silence or with a window that says something; after a first answer with a message."""
+    if _answered.get():
+        if alert is not None and query.message is not None:
+            await query.message.answer(alert)
+        return
     try:
         await query.answer(alert, show_alert=alert is not None)
     except TelegramBadRequest:
         # Telegram takes answers for some seconds only; after a restart the press itself may still be served.
         _log.info("a press was answered too late")
+        if alert is not None and query.message is not None:
+            await query.message.answer(alert)
         return
     emit(Event.ANSWER_CALLBACK_QUERY, callback_id=query.id, show_alert=alert is not None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -49,7 +49,10 @@ class MediaResult:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One claimed job. `attempt` counts from 1; together with `worker` it proves the claim (fencing)."""
+    """One claimed job. `attempt` counts from 1; together with `worker` it proves the claim (fencing).
+
+    `waited_s` is how long it was due before, in seconds.
+    """
 
     id: int
     worker: str
@@ -61,6 +64,7 @@ class Job:
     request: AudioRequest
     traceparent: str
     created_by: str
+    waited_s: float = field(default=0.0, compare=False)
 
 
 OnProgress = Callable[[Progress], Awaitable[None]]

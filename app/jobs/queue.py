@@ -68,7 +68,7 @@ async def claim(session: AsyncSession, worker: str, lease_s: float) -> Job | Non
         .returning(JobRow)
     )
     row = (await session.execute(statement)).scalar_one_or_none()
-    return None if row is None else _job(row, worker)
+    return None if row is None else _job(row, worker, now)
 
 
 def _next_id(now: datetime) -> Select[tuple[int]]:
@@ -80,7 +80,7 @@ def _next_id(now: datetime) -> Select[tuple[int]]:
     return select(job.id).where(due).order_by(job.id).limit(1).with_for_update(skip_locked=True)
 
 
-def _job(row: JobRow, worker: str) -> Job:
+def _job(row: JobRow, worker: str, now: datetime) -> Job:
     return Job(
         id=row.id,
         worker=worker,
@@ -92,6 +92,7 @@ def _job(row: JobRow, worker: str) -> Job:
         request=AudioRequest(row.url, row.bitrate),
         traceparent=row.traceparent,
         created_by=row.created_by,
+        waited_s=max((now - row.available_at).total_seconds(), 0.0),
     )
 
 
@@ -140,3 +141,10 @@ async def depth(session: AsyncSession) -> int:
     """Jobs that wait or run."""
     waiting = select(func.count()).where(JobRow.state.in_((JobState.QUEUED, JobState.RUNNING)))
     return (await session.execute(waiting)).scalar_one()
+
+
+async def waiting(session: AsyncSession) -> tuple[int, datetime | None]:
+    """How many jobs wait, and since when the first of them is due, or will be; None when none waits."""
+    queued = select(func.count(), func.min(JobRow.available_at)).where(JobRow.state == JobState.QUEUED)
+    number, since = (await session.execute(queued)).one()
+    return number, since

@@ -5,21 +5,27 @@ The job's trace starts with this short PRODUCER span, so that the wait in the qu
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanKind
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.session import Database
-from app.jobs import queue
+from app.jobs import measure, queue
 from app.jobs.ports import AudioRequest
 from app.telemetry import tracer
 from app.telemetry.context import correlation_id, traceparent
 from app.telemetry.contract import Event
 from app.telemetry.events import emit
 
+#: Opens the transaction in which the job is queued.
+Transaction = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+
 
 async def submit(
-    database: Database,
+    transaction: Transaction,
     request: AudioRequest,
     *,
     chat_id: int,
@@ -43,7 +49,7 @@ async def submit(
         },
     )
     try:
-        async with database.transaction() as session:
+        async with transaction() as session:
             job_id = await queue.enqueue(
                 session,
                 request,
@@ -60,5 +66,6 @@ async def submit(
     job_context = job_span.get_span_context()
     update_span.add_link(job_context)
     update_span.set_attribute("job.trace_id", correlation_id(job_context))
+    measure.asked(request)
     emit(Event.TASK_CREATED, job_id=job_id, job_cid=correlation_id(job_context))
     return job_id

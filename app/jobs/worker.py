@@ -27,14 +27,12 @@ from app.db.models import JobState
 from app.db.session import Database
 from app.errors import EngineFailed, JobError, Reason
 from app.grace import to_the_end
-from app.jobs import queue
+from app.jobs import measure, queue
 from app.jobs.ports import Deliver, Engine, Job, MediaResult, Progress
 from app.telemetry import tracer
-from app.telemetry.catalogue import DOWNLOAD_DURATION, DOWNLOAD_FAILURE, DOWNLOAD_SUCCESS
 from app.telemetry.context import continued, correlation_id, link_to
 from app.telemetry.contract import Event
 from app.telemetry.events import emit
-from app.telemetry.instruments import count, record
 from app.telemetry.untraced import untraced
 
 _log = logging.getLogger(__name__)
@@ -44,6 +42,8 @@ _PROGRESS_EVERY_S = 2.0
 _POLL_EVERY_S = 1.0
 _RETRY_AFTER_S = 5.0
 _FOLDER = "tracegram-job-"
+#: What is older than this is not this process's, even under its number: in a container, that comes again with every start.
+_BEGAN = time.time()
 #: How long a stop waits for an upload that has begun.
 _HAND_OVER_GRACE_S = 8.0
 
@@ -102,6 +102,8 @@ class Worker:
             if job is None:
                 await self._wait()
                 continue
+            measure.taken(job)
+            _log.debug("job %d was claimed, attempt %d", job.id, job.attempt)
             self.running += 1
             try:
                 await self._work(job)
@@ -160,6 +162,7 @@ class Worker:
 
     async def _attempt(self, job: Job, span: Span) -> None:
         started = time.monotonic()
+        emit(Event.TASK_STARTED, job_id=job.id, attempt=job.attempt)
         try:
             await self._within_lease(job)
         except _LeaseLost:
@@ -168,12 +171,11 @@ class Worker:
         except Exception as error:
             if not isinstance(error, JobError):
                 _log.exception("a job failed in a way that nobody foresaw")
-            record(DOWNLOAD_DURATION, time.monotonic() - started, format="mp3")
+            measure.failed(job, time.monotonic() - started, error)
             await self._failed(job, span, error)
         else:
             span.set_attribute("job.outcome", "done")
-            record(DOWNLOAD_DURATION, time.monotonic() - started, format="mp3")
-            count(DOWNLOAD_SUCCESS, format="mp3")
+            measure.done(job, time.monotonic() - started)
             await self._tell(self._deliver.done(job))
 
     async def _within_lease(self, job: Job) -> None:
@@ -210,11 +212,12 @@ class Worker:
             nonlocal last
             if time.monotonic() - last >= _PROGRESS_EVERY_S:
                 last = time.monotonic()
+                _log.debug("job %d: %s", job.id, progress.stage)
                 await self._tell(self._deliver.progress(job, progress))
 
         with tracer.start_as_current_span(
             "download",
-            attributes={"job.engine": "yt-dlp"},
+            attributes={"job.engine": measure.ENGINE},
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
@@ -225,6 +228,7 @@ class Worker:
                 span.set_status(Status(StatusCode.ERROR))
                 raise
             span.set_attribute("file.size", result.size_bytes)
+            _log.debug("job %d: the engine made a file of %d bytes", job.id, result.size_bytes)
             return result
 
     @staticmethod
@@ -243,10 +247,18 @@ class Worker:
         span.set_status(Status(StatusCode.ERROR))
         if error.retry and job.attempt < queue.MAX_ATTEMPTS:
             span.set_attribute("job.outcome", "retry")
+            measure.put_back()
+            emit(
+                Event.TASK_RETRIED,
+                job_id=job.id,
+                attempt=job.attempt,
+                reason_code=error.reason,
+                error_type=error_type,
+            )
             await self._settle(lambda s: queue.put_back(s, job, _RETRY_AFTER_S * job.attempt))
             return
         span.set_attribute("job.outcome", "failed")
-        count(DOWNLOAD_FAILURE, format="mp3", error_type=error.reason)
+        measure.given_up(error.reason)
         emit(Event.TASK_FAILED, job_id=job.id, reason_code=error.reason, error_type=error_type)
         # Told before it is settled: a crash in between tells twice rather than never.
         await self._tell_failure(job, error)
@@ -267,11 +279,13 @@ def _sweep(temp_dir: Path) -> None:
     """Remove the job folders of processes that were killed: nobody else will."""
     for folder in temp_dir.glob(f"{_FOLDER}*-*"):
         pid = folder.name.removeprefix(_FOLDER).split("-")[0]
-        if pid.isdecimal() and not _is_alive(int(pid)):
+        if pid.isdecimal() and not _is_alive(int(pid), folder.stat().st_mtime):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_alive(pid: int) -> bool:
+def _is_alive(pid: int, touched: float) -> bool:
+    if pid == os.getpid():
+        return touched >= _BEGAN
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

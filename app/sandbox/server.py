@@ -41,6 +41,7 @@ class BuildOptions(TypedDict, total=False):
     users: Sequence[SandboxUser]
     flood: FloodLimits
     public_url: str | None
+    first_update_id: int | None
 
 
 def build_app(
@@ -50,6 +51,7 @@ def build_app(
     users: Sequence[SandboxUser] = DEFAULT_USERS,
     flood: FloodLimits = FloodLimits(),  # noqa: B008 -- frozen
     public_url: str | None = None,
+    first_update_id: int | None = None,
 ) -> web.Application:
     """Build the sandbox.
 
@@ -59,11 +61,12 @@ def build_app(
         users: Who can chat.
         flood: How fast a bot may send.
         public_url: Where a proxy shows the sandbox, if one does; its host is trusted like a loopback one.
+        first_update_id: Where the updates are numbered from; None for more than any sandbox before.
 
     Raises:
         ValueError: The token is not of Telegram's form.
     """
-    world = World(users, samples, flood)
+    world = World(users, samples, flood, first_update_id)
     if token is not None:
         try:
             world.bot_of_token(token)

@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,9 +32,16 @@ CALLS_LIMIT = 1000
 BOTS_LIMIT = 100
 MESSAGES_LIMIT = 5000
 PRESS_LIFE_S = 30.0
+#: Another run of the sandbox goes on beyond the last one's numbers, or a bot that remembers would see only duplicates.
 _FIRST_UPDATE_ID = 100_000_001
+_FROM_S, _UPDATES_PER_S = 1_767_225_600, 20
 _UPDATE_IDS_PER_BOT = 1_000_000
 _TOKEN = re.compile(r"([1-9]\d{0,17}):[A-Za-z0-9_-]{3,}")
+
+
+def first_update_id_at(now: float) -> int:
+    """The first number of a sandbox that starts now, in seconds since the epoch."""
+    return _FIRST_UPDATE_ID + int((now - _FROM_S) * _UPDATES_PER_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,14 @@ class LoggedCall:
 class World:
     """All state of one sandbox."""
 
-    def __init__(self, users: Sequence[SandboxUser], samples: Sequence[Sample], flood: FloodLimits) -> None:
+    def __init__(
+        self,
+        users: Sequence[SandboxUser],
+        samples: Sequence[Sample],
+        flood: FloodLimits,
+        first_update_id: int | None = None,
+    ) -> None:
+        self._first_update_id = first_update_id or first_update_id_at(time.time())
         self.clock = Clock()
         self.users = {user.id: user for user in users}
         self.samples = tuple(samples)
@@ -82,7 +97,7 @@ class World:
         bot_id = int(match[1])
         bot = self.bots.get(bot_id)
         if bot is None and len(self.bots) < BOTS_LIMIT:
-            first_update = _FIRST_UPDATE_ID + _UPDATE_IDS_PER_BOT * len(self.bots)
+            first_update = self._first_update_id + _UPDATE_IDS_PER_BOT * len(self.bots)
             bot = self.bots[bot_id] = Bot(bot_id, token, UpdateQueue(self.clock, first_update))
         if bot is None or not secrets.compare_digest(bot.token, token):
             raise ApiError(401, "Unauthorized")

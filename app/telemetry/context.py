@@ -18,9 +18,11 @@ SUPPORT_CODE_LENGTH = 8
 
 def traceparent(span: Span) -> str:
     """The `traceparent` of a span, to be stored with the work that goes on in its trace."""
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier, trace.set_span_in_context(span, Context()))
-    return carrier.get("traceparent", "")
+    context = span.get_span_context()
+    if not context.is_valid:
+        return ""
+    ids = f"{trace.format_trace_id(context.trace_id)}-{trace.format_span_id(context.span_id)}"
+    return f"00-{ids}-{context.trace_flags:02x}"
 
 
 def continued(stored: str) -> Context:

@@ -27,8 +27,15 @@ class Event(StrEnum):
     UI_RENDER = "UI_RENDER"
     ANSWER_CALLBACK_QUERY = "ANSWER_CALLBACK_QUERY"
     TASK_CREATED = "TASK_CREATED"
+    TASK_STARTED = "TASK_STARTED"
+    TASK_RETRIED = "TASK_RETRIED"
     TASK_COMPLETED = "TASK_COMPLETED"
     TASK_FAILED = "TASK_FAILED"
+    UPDATE_UNROUTED = "UPDATE_UNROUTED"
+    UPDATE_SET_ASIDE = "UPDATE_SET_ASIDE"
+    LOCK_ACQUIRED = "LOCK_ACQUIRED"
+    LOCK_RELEASED = "LOCK_RELEASED"
+    LOCK_LOST = "LOCK_LOST"
     DISPATCH_OK = "DISPATCH_OK"
     DISPATCH_FAIL = "DISPATCH_FAIL"
 
@@ -38,7 +45,7 @@ FIELDS: dict[str, str] = {
     "update_id": "Telegram's number of the update.",
     "update_type": "What kind of update it is, such as `message`; `other` for kinds that the bot does not ask for.",
     "door": "How it came in: `webhook` or `polling`.",
-    "bot_state": "`ACTIVE` for the instance that processes updates.",
+    "bot_state": "`ACTIVE` for the instance that processes updates, `PASSIVE` for one that only stores them.",
     "user_hash": "Keyed hash of the user's id.",
     "chat_hash": "Keyed hash of the chat's id.",
     "command": "The command without its slash; `other` for those that the bot does not have.",
@@ -47,13 +54,19 @@ FIELDS: dict[str, str] = {
     "button_id": "The button, by its name in the UI registry.",
     "buttons_count": "How many buttons the screen was shown with.",
     "handler": "The function that took it.",
-    "outcome": "`handled`, `unhandled` or `error`.",
+    "outcome": "`handled`, `unhandled`, `rejected`, `duplicate` or `error`.",
     "reason_code": "Why it ended like that: one of the reason codes.",
     "reason_text": "The same for people: screens and buttons by name, never a person's words.",
+    "tried": "Which routers and handlers were asked, in order, and which filter said no; names of the code alone.",
     "show_alert": "Whether the answer opened a window instead of a line.",
     "job_id": "Number of the job's row.",
     "job_cid": "Trace ID of the job.",
     "error_type": "Class of the exception.",
+    "attempt": "How often the update or job was tried, this time included.",
+    "retry_in_ms": "Milliseconds until the update is tried again.",
+    "epoch": "The lease's fencing token.",
+    "how": "Why the lease was to be had: `free` at the first start, `handed over`, or `expired`.",
+    "silent_ms": "Milliseconds since the last heartbeat of the instance before.",
     "latency_ms": "Milliseconds from the start of the processing.",
 }
 
@@ -91,6 +104,12 @@ CONTRACT: dict[Event, Terms] = {
     Event.UI_RENDER: Terms("A screen was shown.", ("screen_id", "buttons_count")),
     Event.ANSWER_CALLBACK_QUERY: Terms("The press was answered.", ("callback_id", "show_alert")),
     Event.TASK_CREATED: Terms("A job was queued.", ("job_id", "job_cid")),
+    Event.TASK_STARTED: Terms("A worker took the job.", ("job_id", "attempt")),
+    Event.TASK_RETRIED: Terms(
+        "An attempt at the job failed; there will be another.",
+        ("job_id", "attempt", "reason_code", "error_type"),
+        level=logging.WARNING,
+    ),
     Event.TASK_COMPLETED: Terms("A job's result was delivered.", ("job_id", "reason_code")),
     Event.TASK_FAILED: Terms(
         "A job ended without a result.", ("job_id", "reason_code", "error_type"), level=logging.WARNING
@@ -98,11 +117,29 @@ CONTRACT: dict[Event, Terms] = {
     Event.DISPATCH_OK: Terms(
         "The update was processed, or nothing wanted it.",
         ("update_id", "update_type", "outcome", "latency_ms"),
+        ("reason_code",),
     ),
     Event.DISPATCH_FAIL: Terms(
         "The processing of the update failed.",
-        ("update_id", "update_type", "error_type", "latency_ms"),
+        ("update_id", "update_type", "error_type", "reason_code", "latency_ms"),
+        ("attempt",),
         level=logging.ERROR,
+    ),
+    Event.UPDATE_UNROUTED: Terms(
+        "No handler took the update; the event says which were asked.",
+        ("update_id", "update_type", "reason_code", "reason_text", "tried"),
+    ),
+    Event.UPDATE_SET_ASIDE: Terms(
+        "The update failed for the last time; it is kept for people to look at.",
+        ("update_id", "update_type", "attempt", "error_type"),
+        level=logging.ERROR,
+    ),
+    Event.LOCK_ACQUIRED: Terms("This instance is ACTIVE from now on.", ("epoch", "how", "silent_ms")),
+    Event.LOCK_RELEASED: Terms("This instance stops, and gave the lease away.", ("epoch",)),
+    Event.LOCK_LOST: Terms(
+        "This instance was ACTIVE and is no longer: another took over, or the database was away.",
+        ("epoch",),
+        level=logging.WARNING,
     ),
 }
 
@@ -114,6 +151,8 @@ class ContractBroken(AppError):
 def breach(event: Event, fields: Mapping[str, object]) -> str:
     """What is wrong with an event's fields, or an empty text."""
     terms = CONTRACT[event]
+    if tuple(fields) == terms.required:  # as it nearly always is
+        return ""
     missing = [name for name in terms.required if name not in fields]
     undeclared = [name for name in fields if name not in terms.required and name not in terms.optional]
     if not missing and not undeclared:

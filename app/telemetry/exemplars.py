@@ -1,13 +1,10 @@
-"""Exemplars on `/metrics`: a bucket or counter names a trace that was recorded in it.
-
-The OTel SDK collects them and its Prometheus exporter leaves them out, so they are put back here. The SDK forgets its
-exemplars at each collection; here the last one of each bucket stays, so that a second scraper sees them too.
-"""
+"""The reader for `/metrics`: the OTel Prometheus exporter, with the exemplars that it leaves out put back."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from threading import Lock
 from typing import Any
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -23,7 +20,7 @@ from app.telemetry.catalogue import CATALOGUE
 
 _NAMES = {metric.name: metric.prometheus for metric in CATALOGUE}
 
-#: A sample's name and labels. There are as many as series, which the catalogue bounds.
+#: A sample's name and labels. There are as many as series, which are bounded.
 _Key = tuple[str, frozenset[tuple[str, str]]]
 
 
@@ -47,17 +44,20 @@ class ExemplarReader(PrometheusMetricReader):
 
 
 class _WithExemplars(Collector):
-    """Passes families on with the exemplars of their samples."""
+    """Passes families on with the exemplars of their samples. One collection at a time: the exporter keeps only one."""
 
     def __init__(self, families: CollectorRegistry, exemplars: dict[_Key, Exemplar]) -> None:
         self._families = families
         self._exemplars = exemplars
+        self._one_by_one = Lock()
 
     def collect(self) -> Iterable[Family]:
         """Collect one scrape."""
-        for family in self._families.collect():
+        with self._one_by_one:
+            families = [*self._families.collect()]
+        for family in families:
             family.samples = [self._with_exemplar(sample) for sample in family.samples]
-            yield family
+        return families
 
     def _with_exemplar(self, sample: Sample) -> Sample:
         exemplar = self._exemplars.get((sample.name, frozenset(sample.labels.items())))
@@ -71,8 +71,6 @@ def _exemplars_of(metric: Metric) -> Iterator[tuple[_Key, Exemplar]]:
     for point in metric.data.data_points:
         labels = {key: str(value) for key, value in (point.attributes or {}).items()}
         for found in point.exemplars or ():
-            if not found.trace_id:
-                continue
             if isinstance(point, HistogramDataPoint):
                 bounds = [*map(str, point.explicit_bounds), "+Inf"]
                 bucket = bounds[bisect_left(point.explicit_bounds, found.value)]

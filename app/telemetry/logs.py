@@ -7,57 +7,84 @@ stack without its text; of other libraries' loggers the message before its argum
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
-import time
 import traceback
 from collections.abc import Callable
+from sys import getsizeof
+from threading import RLock
 from types import TracebackType
 from typing import Any, TextIO
 
 from opentelemetry import trace
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import SpanContext
 
 from app.errors import AppError
-from app.telemetry.recorder import EventRecord
+from app.telemetry.entry import Entry
+from app.telemetry.lines import Lines
 from app.telemetry.redaction import Scrubber
 
-_SEVERITY = {
-    logging.DEBUG: SeverityNumber.DEBUG,
-    logging.INFO: SeverityNumber.INFO,
-    logging.WARNING: SeverityNumber.WARN,
-    logging.ERROR: SeverityNumber.ERROR,
-    logging.CRITICAL: SeverityNumber.FATAL,
-}
+#: Severity numbers of OpenTelemetry by level of `logging`.
+SEVERITY = {logging.DEBUG: 5, logging.INFO: 9, logging.WARNING: 13, logging.ERROR: 17, logging.CRITICAL: 21}
+#: Bytes of a record beside its texts.
+_RECORD = 1024
 _NO_FIELDS: dict[str, Any] = {}
+#: What `logging` can be spared, by its manual ("Optimization").
+_UNASKED = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
 
 
 class TelemetryHandler(logging.Handler):
-    """Formats a record once, writes it as a JSON line, and emits it as an OTel log record when there is a logger."""
+    """Formats a record once, as a JSON line, and hands it to the sinks, which scrub it on their way out."""
 
     def __init__(self, scrubber: Scrubber, stream: TextIO | None = None) -> None:
         super().__init__()
+        self._line = Lines(scrubber)
         self._scrubber = scrubber
         self._stream = stream
+        self._one_by_one = RLock()  # what fails below may be logged in turn
+        self._context = Context()
+        self._current = trace.INVALID_SPAN_CONTEXT
+        #: A logger of OpenTelemetry, for what no sink below serves.
         self.otlp: Logger | None = None
-        self.on_event: Callable[[str, EventRecord], None] | None = None
+        #: Takes every record, of about so many bytes, but the exporters' own complaints, which would feed themselves.
+        self.export: Callable[[Entry, int], None] | None = None
+        #: Takes every event, wherever it goes besides.
+        self.on_event: Callable[[Entry, int], None] | None = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """One record at a time. This handler has no filters to ask."""
+        with self._one_by_one:
+            self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write and export one record; a failure is reported on stderr, never raised."""
         try:
-            body = self._scrubber.text(message_of(record))
-            fields = self._scrubber.attributes(fields_of(record))
-            self._write(record, body, fields)
-            if self.on_event is not None and hasattr(record, "event_name"):
-                context = trace.get_current_span().get_span_context()
-                event = EventRecord(int(record.created * 1e9), body, fields)
-                self.on_event(trace.format_trace_id(context.trace_id), event)
-            # The exporter's own complaints stay on the terminal: sent to OTLP they would feed themselves.
-            if self.otlp is not None and not record.name.startswith("opentelemetry"):
-                self._export(self.otlp, record, body, fields)
+            entry = entry_of(record, self._span_context())
+            line = self._line(entry)
+            stream = self._stream or sys.stdout
+            stream.write(line)
+            stream.flush()
+            # The line is as long as what it says: no better measure of the record comes for nothing.
+            size = _RECORD + getsizeof(line)
+            if self.on_event is not None and entry.event_name:
+                self.on_event(entry, size)
+            if not entry.logger.startswith("opentelemetry"):
+                if self.export is not None:
+                    self.export(entry, size)
+                if self.otlp is not None:
+                    emit(self.otlp, entry, self._scrubber)
         except Exception:
             self.handleError(record)
+
+    def _span_context(self) -> SpanContext:
+        """That of the current span. The records of one handler share a context, and a context never changes."""
+        context = get_current()
+        if context is not self._context:
+            self._context, self._current = context, trace.get_current_span(context).get_span_context()
+        return self._current
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Say on stderr that a record was lost; `logging` would print its arguments, which may be private."""
@@ -66,34 +93,35 @@ class TelemetryHandler(logging.Handler):
             f"a log record of {record.name} was lost: {kind.__qualname__ if kind else 'unknown'}\n"
         )
 
-    def _write(self, record: logging.LogRecord, body: str, fields: dict[str, Any]) -> None:
-        line: dict[str, Any] = {
-            "ts": _timestamp(record.created),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": body,
-        }
-        context = trace.get_current_span().get_span_context()
-        if context.is_valid:
-            cid = trace.format_trace_id(context.trace_id)
-            line.update(cid=cid, trace_id=cid, span_id=trace.format_span_id(context.span_id))
-        stream = self._stream or sys.stdout
-        stream.write(json.dumps({**line, **fields}, ensure_ascii=False, default=str) + "\n")
-        stream.flush()
 
-    @staticmethod
-    def _export(otlp: Logger, record: logging.LogRecord, body: str, fields: dict[str, Any]) -> None:
-        otlp.emit(
-            LogRecord(
-                timestamp=int(record.created * 1e9),
-                observed_timestamp=time.time_ns(),
-                severity_text=record.levelname,
-                severity_number=_SEVERITY.get(record.levelno, SeverityNumber.INFO),
-                body=body,
-                attributes={"logger": record.name, **fields},
-                event_name=getattr(record, "event_name", None),
-            )
+def emit(otlp: Logger, entry: Entry, scrubber: Scrubber) -> None:
+    """Give one record to a logger of OpenTelemetry, scrubbed."""
+    otlp.emit(
+        LogRecord(
+            timestamp=entry.at_ns,
+            observed_timestamp=entry.at_ns,
+            severity_text=entry.level_name,
+            severity_number=SeverityNumber(SEVERITY.get(entry.level, SEVERITY[logging.INFO])),
+            body=scrubber.text(entry.body),
+            attributes={"logger": entry.logger, **scrubber.attributes(entry.fields)},
+            event_name=entry.event_name or None,
         )
+    )
+
+
+def entry_of(record: logging.LogRecord, context: SpanContext) -> Entry:
+    """A record as the sinks take it."""
+    seconds = int(record.created)
+    return Entry(
+        seconds * 1_000_000_000 + int((record.created - seconds) * 1e9),
+        record.levelno,
+        record.levelname,
+        record.name,
+        message_of(record),
+        fields_of(record),
+        getattr(record, "event_name", ""),
+        context,
+    )
 
 
 def message_of(record: logging.LogRecord) -> str:
@@ -120,33 +148,35 @@ def _stack(stack: TracebackType | None) -> str:
     return "\n".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
 
 
-def _timestamp(created: float) -> str:
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(created))
-    return f"{whole}.{int(created % 1 * 1000):03d}Z"
-
-
 def configure(
     level: str, scrubber: Scrubber, stream: TextIO | None = None
 ) -> tuple[TelemetryHandler, Callable[[], None]]:
     """Make the handler the only one of the root logger. Returns it, and a function that puts back what was there."""
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
+    # No line says in which thread or process it was written; `logging` would ask anew for each record.
+    told = {name: getattr(logging, name) for name in _UNASKED if hasattr(logging, name)}
+    vars(logging).update(dict.fromkeys(told, False))
     handler = TelemetryHandler(scrubber, stream)
     root.handlers[:] = [handler]
+    # A library's warning may quote what it warns of (aiogram: a whole update); as a record its text stays inside.
+    logging.captureWarnings(True)
     root.setLevel(logging.WARNING)
     ours = logging.getLogger("app")
     ours.setLevel(level)
 
     def undo() -> None:
+        logging.captureWarnings(False)
         root.handlers[:], level_before = before[0], before[1]
         root.setLevel(level_before)
         ours.setLevel(logging.NOTSET)
+        vars(logging).update(told)
 
     return handler, undo
 
 
 class Verbosity:
-    """The level of our own loggers: the settings', or DEBUG for a while. A restart ends the while, too."""
+    """The level of our own loggers in this process: the settings', or DEBUG for a while."""
 
     def __init__(self, level: str) -> None:
         self._level = level

@@ -4,52 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.telemetry.recorder import SpanRecord, TraceRecord
+from app.telemetry.critical import Segment, critical_path, shares
+from app.telemetry.recorder import TraceRecord
+from app.telemetry.spantree import Node, grow, walk
 
-_NAME_WIDTH = 24
-_BAR_WIDTH = 10
+_NAME_WIDTH = 23
+_BAR_WIDTH = 8
+_DURATION_WIDTH = 6
+_DEEPEST = 6
 _BLOCK = "█"
 _THIN = "▏"
+#: A smaller part of the whole is no explanation.
+_TELLING_SHARE = 0.05
 
 
-def waterfall(trace: TraceRecord, max_lines: int = 60) -> str:
-    """Lines such as `  select          |  █   |0.8 ms`; a failed span is marked with `!`.
+def waterfall(trace: TraceRecord) -> list[str]:
+    """Lines such as `* select              |  █   |  12ms 0.8ms`: name, bar, duration, and self time if it has children.
 
-    At most `max_lines` spans are drawn; a last line says how many more there are.
+    `*` marks the spans of the critical path, `!` one that failed. A last line says how many were not recorded.
     """
-    ordered = _by_tree(trace.spans)
-    start = trace.root.start_ns
-    total = max(span.end_ns for span in trace.spans) - start or 1
-    lines = [_line(span, depth, start, total) for span, depth in ordered[:max_lines]]
-    left_out = len(ordered) - len(lines) + trace.dropped_spans
-    if left_out:
-        lines.append(f"… and {left_out} more spans")
-    return "\n".join(lines)
+    roots = grow(trace.spans)
+    critical = {id(segment.node) for segment in critical_path(roots) if not segment.waiting}
+    start = min(root.first for root in roots)
+    total = max(root.last for root in roots) - start or 1
+    lines = [_line(node, start, total, critical=id(node) in critical) for node in walk(roots)]
+    if trace.dropped_spans:
+        lines.append(f"… and {trace.dropped_spans} more spans")
+    return lines
 
 
-def _by_tree(spans: Sequence[SpanRecord]) -> list[tuple[SpanRecord, int]]:
-    """Parents before children, siblings by start; a span whose parent is not here counts as a root."""
-    known = {span.span_id for span in spans}
-    children: dict[str | None, list[SpanRecord]] = {}
-    for span in sorted(spans, key=lambda span: (span.start_ns, span.end_ns)):
-        children.setdefault(span.parent_id if span.parent_id in known else None, []).append(span)
-    ordered: list[tuple[SpanRecord, int]] = []
-    pending = [(span, 0) for span in reversed(children.get(None, []))]
-    while pending:
-        span, depth = pending.pop()
-        ordered.append((span, depth))
-        pending.extend((child, depth + 1) for child in reversed(children.get(span.span_id, [])))
-    return ordered
-
-
-def _line(span: SpanRecord, depth: int, start: int, total: int) -> str:
-    name = ("!" if span.status == "error" else "") + span.name
-    label = (" " * min(depth, 6) + name)[:_NAME_WIDTH].ljust(_NAME_WIDTH)
-    first = int((span.start_ns - start) / total * _BAR_WIDTH)
-    first = min(first, _BAR_WIDTH - 1)
-    width = max(round((span.end_ns - span.start_ns) / total * _BAR_WIDTH), 0)
+def _line(node: Node, start: int, total: int, *, critical: bool) -> str:
+    name = ("!" if node.span.status == "error" else "") + node.span.name
+    label = (" " * min(node.depth, _DEEPEST) + " ".join(name.split()))[:_NAME_WIDTH].ljust(_NAME_WIDTH)
+    first = min(int((node.start - start) / total * _BAR_WIDTH), _BAR_WIDTH - 1)
+    width = round((node.end - node.start) / total * _BAR_WIDTH)
     bar = (" " * first + (_BLOCK * width or _THIN))[:_BAR_WIDTH].ljust(_BAR_WIDTH)
-    return f"{label}|{bar}|{duration(span.end_ns - span.start_ns)}"
+    took = _short(node.end - node.start).rjust(_DURATION_WIDTH)
+    own = f" {_short(node.self_ns)}" if node.children else ""
+    return f"{'*' if critical else ' '}{label}|{bar}|{took}{own}"
+
+
+def longest_steps(path: Sequence[Segment], limit: int = 3) -> str:
+    """Where the time of the critical path went: `sendMessage 118 ms (83 %) › waiting for process message 12 ms (8 %)`.
+
+    The longest steps of at least a twentieth of the whole.
+    """
+    whole = sum(segment.duration_ns for segment in path)
+    steps = [
+        f"{'waiting for ' if waiting else ''}{_named(node)} {duration(took)} ({took * 100 / (whole or 1):.0f} %)"
+        for node, waiting, took in shares(path)[:limit]
+        if took >= whole * _TELLING_SHARE
+    ]
+    return " › ".join(steps)
+
+
+def _named(node: Node) -> str:
+    return node.span.name[:_NAME_WIDTH]
 
 
 def duration(nanoseconds: int) -> str:
@@ -58,3 +68,7 @@ def duration(nanoseconds: int) -> str:
     if milliseconds >= 1000:
         return f"{milliseconds / 1000:.1f} s"
     return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
+
+
+def _short(nanoseconds: int) -> str:
+    return duration(nanoseconds).replace(" ", "")

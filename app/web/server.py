@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from app.errors import ConfigError
+from app.web.connections import HEAD_S, MOST, Doorman
 from app.web.routes.webhook import MAX_BODY
 
 _log = logging.getLogger(__name__)
 
 #: How long a stop waits for requests that are being answered.
 _GRACE_S = 10.0
+#: How long a connection may wait for its next request.
+_KEEP_S = 75.0
 
 
 @web.middleware
-async def _no_traceback(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _no_traceback(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A failure of ours is a 503, so that Telegram brings the update again; its text stays inside."""
     try:
         return await handler(request)
@@ -36,22 +40,59 @@ def _allowed(error: web.HTTPException) -> dict[str, str]:
     return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
 
 
+async def _name_ourselves(_: web.Request, response: web.StreamResponse) -> None:
+    # aiohttp would tell its version and Python's.
+    response.headers["Server"] = "tracegram"
+
+
+def _telling(doormen: list[Doorman]) -> Middleware:
+    @web.middleware
+    async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+        for doorman in doormen:
+            doorman.heard(request)
+        return await handler(request)
+
+    return tell
+
+
 @asynccontextmanager
-async def serve(host: str, port: int, routes: Iterable[web.RouteDef]) -> AsyncIterator[str]:
+async def serve(
+    host: str, port: int, routes: Iterable[web.RouteDef], setting: str = "WEB_PORT"
+) -> AsyncIterator[str]:
     """Serve the routes; gives the address that was bound. Raises `ConfigError` when the port is taken."""
-    application = web.Application(client_max_size=MAX_BODY, middlewares=[_no_traceback])
+    doormen: list[Doorman] = []
+    application = web.Application(
+        client_max_size=MAX_BODY, middlewares=[_telling(doormen), _no_traceback], logger=_log
+    )
+    application.on_response_prepare.append(_name_ourselves)
     application.add_routes(routes)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_GRACE_S)
+    # A compressed body may grow a thousandfold: none is unpacked.
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        shutdown_timeout=_GRACE_S,
+        keepalive_timeout=_KEEP_S,
+        auto_decompress=False,
+    )
     await runner.setup()
+    doormen.append(
+        Doorman(cast(web.Server, runner.server), most=MOST, head_s=HEAD_S)
+    )  # it is there after the set-up
     try:
-        site = web.TCPSite(runner, host, port)
+        listening = await _listen(doormen[0], host, port, setting)
         try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(
-                f"WEB_PORT: cannot listen on {host}:{port} ({os.strerror(error.errno or 0).lower()}). Free it, or choose another."
-            ) from error
-        bound = runner.addresses[0][1]
-        yield f"http://{host}:{bound}"
+            yield f"http://{host}:{listening.sockets[0].getsockname()[1]}"
+        finally:
+            listening.close()
     finally:
         await runner.cleanup()
+
+
+async def _listen(doorman: Doorman, host: str, port: int, setting: str) -> asyncio.Server:
+    try:
+        return await asyncio.get_running_loop().create_server(doorman, host, port, backlog=128)
+    except OSError as error:
+        raise ConfigError(
+            f"{setting}: cannot listen on {host}:{port} ({os.strerror(error.errno or 0).lower()}). "
+            "Free it, or choose another."
+        ) from error

@@ -4,7 +4,8 @@ The file: `schema` (1); `machine` (versions, CPUs); `plan` (how much was measure
 `cpu_us` and `instructions` per update (`min`, `median`, `max`; null when not counted), `cpu_ratio` and
 `instructions_ratio` to bare, `lag_ms` (`p50`, `p99` and `max` of the event loop, medians of the rounds) and `payload`
 (per update, null for bare); `ours_to_naive` (`cpu`, `instructions`); `targets` (`instructions_to_bare`,
-`instructions_to_naive`, each with `limit`, `value` and `met`); `problems` (texts).
+`instructions_to_naive`, `scrape_held_ms`, each with `limit`, `value` and `met`); `scrape` (see `tests/bench/scrape.py`);
+`problems` (texts).
 
 The exit code is 1 when a variant did not deliver what it told. A missed target is printed, not punished.
 """
@@ -17,6 +18,7 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, replace
@@ -30,12 +32,13 @@ from tests.bench.variants import NAMES, Name
 
 _OUT = Path("build/bench.json")
 _TO_BARE, _TO_NAIVE = 2.2, 0.7
+_HELD_MS = 20.0
 _QUICK = Plan(
     warm_up=40, rounds=3, updates=100, rate=100.0, seconds=1.0, lag_rounds=1, counted=None, counts=0
 )
 
 
-def report(plan: Plan, found: dict[Name, Measured]) -> dict[str, Any]:
+def report(plan: Plan, found: dict[Name, Measured], scrape: dict[str, Any]) -> dict[str, Any]:
     """The numbers as `build/bench.json` has them."""
     bare, ours, naive = (found[name] for name in NAMES)
     instructions = _ratio(ours.instructions, naive.instructions)
@@ -52,9 +55,18 @@ def report(plan: Plan, found: dict[Name, Measured]) -> dict[str, Any]:
         "targets": {
             "instructions_to_bare": _target(_TO_BARE, _ratio(ours.instructions, bare.instructions)),
             "instructions_to_naive": _target(_TO_NAIVE, instructions),
+            "scrape_held_ms": _target(_HELD_MS, scrape["held_ms"]),
         },
+        "scrape": scrape,
         "problems": _problems(found),
     }
+
+
+def _scrape() -> dict[str, Any]:
+    program = [sys.executable, "-m", "tests.bench.scrape"]
+    done = subprocess.run(program, check=True, stdout=subprocess.PIPE, timeout=120)
+    numbers: dict[str, Any] = json.loads(done.stdout)
+    return numbers
 
 
 def _variant(one: Measured, bare: Measured) -> dict[str, Any]:
@@ -117,6 +129,11 @@ def table(numbers: dict[str, Any]) -> str:
             f"{value:g} {key}" for key, value in numbers["variants"][name]["payload"].items()
         ).replace("_", " ")
         lines.append(f"{name} delivered per update: {told}")
+    scrape = numbers["scrape"]
+    lines.append(
+        f"a scrape of {scrape['series']:,} series holds the event loop up for {scrape['held_ms']:g} ms "
+        f"({scrape['held_idle_ms']:g} ms without a scrape)"
+    )
     for name, target in numbers["targets"].items():
         verdict = {True: "met", False: "MISSED", None: "not counted"}[target["met"]]
         lines.append(f"target {name.replace('_', ' ')} <= {target['limit']}: {verdict}")
@@ -148,7 +165,7 @@ def main(arguments: list[str]) -> int:
         print("There is no valgrind: run scripts/setup-bench, or give --no-count.", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
-        numbers = report(plan, measure(plan, Path(folder)))
+        numbers = report(plan, measure(plan, Path(folder)), _scrape())
     print(table(numbers))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(numbers, indent=2) + "\n")

@@ -20,6 +20,7 @@ def test_the_quick_form_measures_every_variant_and_loses_nothing(tmp_path: Path)
         "variants",
         "ours_to_naive",
         "targets",
+        "scrape",
         "problems",
     ]
     assert list(numbers["variants"]) == ["bare", "ours", "naive"]
@@ -35,6 +36,8 @@ def test_the_quick_form_measures_every_variant_and_loses_nothing(tmp_path: Path)
         assert set(variant["cpu_us"]) == {"min", "median", "max"}
         assert set(variant["lag_ms"]) == {"p50", "p99", "max"}
         assert (variant["payload"] is None) == (name == "bare")
+    assert numbers["scrape"]["series"] >= 3000
+    assert set(numbers["scrape"]) == {"series", "held_ms", "held_idle_ms", "loop_cpu_ms"}
     ours, naive = numbers["variants"]["ours"]["payload"], numbers["variants"]["naive"]["payload"]
     assert naive["spans"] == 4
     assert naive["log_records"] == naive["log_lines"] == 5

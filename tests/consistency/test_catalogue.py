@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
 
 import pytest
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import Observation
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric as Family
 
 from app.telemetry.catalogue import CATALOGUE, Label, Metric
-from app.telemetry.setup import _view
+from app.telemetry.meters import Meters
 
 MOST_VALUES = 100
 #: What a metric may never be split by: each has as many values as there are people, things or words.
@@ -25,11 +25,12 @@ def _value(label: Label) -> str:
 
 
 @pytest.fixture(scope="module")
-def emitted() -> Iterator[dict[str, Family]]:
+def emitted() -> dict[str, Family]:
     """The families at /metrics after one value of each metric, each with one label more than it declares."""
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(scope_info_enabled=False, registry=registry)
-    provider = MeterProvider([reader], shutdown_on_exit=False, views=[_view(metric) for metric in CATALOGUE])
+    provider = Meters(Resource({}))
+    provider.serve(reader)
     meter = provider.get_meter("test")
     for metric in CATALOGUE:
         labels = {label.key: _value(label) for label in metric.labels} | {"undeclared": "x"}
@@ -44,8 +45,7 @@ def emitted() -> Iterator[dict[str, Family]]:
                 metric.unit,
                 metric.help,
             )
-    yield {family.name: family for family in registry.collect() if family.name != "target"}
-    provider.shutdown()
+    return {family.name: family for family in registry.collect() if family.name != "target"}
 
 
 def _family(emitted: dict[str, Family], metric: Metric) -> Family:
@@ -80,7 +80,8 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
 def test_a_metric_is_well_declared(metric: Metric) -> None:
-    assert re.fullmatch(r"bot(\.[a-z]+)+", metric.name)
+    # Those of the process and the SDK have the names of OpenTelemetry's conventions; there a word may have underscores.
+    assert re.fullmatch(r"bot(\.[a-z]+)+|process(\.[a-z_]+)+|otel\.sdk(\.[a-z]+)+", metric.name)
     assert metric.help.endswith(".")
     assert len({label.key for label in metric.labels}) == len(metric.labels)
     if metric.buckets is not None:
@@ -92,3 +93,18 @@ def test_a_metric_is_well_declared(metric: Metric) -> None:
             assert 0 < label.limit <= MOST_VALUES
         else:
             assert 0 < len(label.values) == len(set(label.values)) <= MOST_VALUES
+
+
+def _series(metric: Metric) -> int:
+    """As many as there can be, with a bucket each, the sum and the count."""
+    labels = math.prod(
+        (label.limit if label.values is None else len(label.values)) + 1 for label in metric.labels
+    )
+    return labels * (len(metric.buckets) + 3 if metric.buckets else 1)
+
+
+def test_the_series_stay_within_the_budget() -> None:
+    """Whatever anybody sends: this is what a Prometheus has to hold for one process, at the very worst."""
+    worst = {metric.name: _series(metric) for metric in CATALOGUE}
+    assert max(worst.values()) <= 12_000
+    assert sum(worst.values()) <= 20_000

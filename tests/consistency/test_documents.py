@@ -77,11 +77,11 @@ def test_every_target_is_phony_and_starts_with_the_set_up() -> None:
     bare = {
         target for target, needed in prerequisites.items() if not {"setup", "check"} & set(needed.split())
     }
-    assert bare == {"help", "setup", "browser", "clean"}
+    assert bare == {"help", "setup", "browser", "pgbouncer", "clean"}
 
 
 def test_the_locks_are_found() -> None:
-    assert [path.stem for path in LOCKS] == ["bootstrap", "dev", "run"]
+    assert [path.stem for path in LOCKS] == ["bootstrap", "dev", "image", "oldest", "run"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=name)

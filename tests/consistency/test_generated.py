@@ -10,7 +10,9 @@ from types import ModuleType
 
 import pytest
 
-from app.config.settings import Settings, demo_port, load
+from app.config.alerting import Alerting, load_alerting
+from app.config.demo import demo_port
+from app.config.settings import Settings, load
 from app.telemetry.catalogue import CATALOGUE
 from tests.kit.repository import ROOT
 
@@ -28,7 +30,13 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("document", ["docs/metrics.md", "docs/events.md", "docs/config.md", ".env.example"])
+DOCUMENTS = (
+    *("docs/metrics.md", "docs/events.md", "docs/config.md", ".env.example"),
+    *("docs/alerts.md", "deploy/prometheus/rules/tracegram.yaml"),
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_generated_file_is_up_to_date(generator: ModuleType, document: str) -> None:
     rendered: str = generator.DOCUMENTS[document]()
     assert (ROOT / document).read_text(encoding="utf-8") == rendered, "run `make docs`"
@@ -58,7 +66,7 @@ def _examples() -> dict[str, str]:
 
 
 def test_the_example_has_every_setting_and_nothing_else() -> None:
-    names = [field.upper() for field in Settings.model_fields]
+    names = [field.upper() for kind in (Settings, Alerting) for field in kind.model_fields]
     assert names[0] == "BOT_TOKEN"
     assert list(_examples()) == [*names, "DEMO_PORT"]
 
@@ -70,7 +78,7 @@ def test_every_line_of_the_example_is_a_comment() -> None:
 
 def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A copy with every line in force is the same as no copy at all."""
-    for name in [*Settings.model_fields, "demo_port"]:
+    for name in [*Settings.model_fields, *Alerting.model_fields, "demo_port"]:
         monkeypatch.delenv(name.upper(), raising=False)
     examples = _examples()
     assert demo_port() == int(examples.pop("DEMO_PORT"))
@@ -78,14 +86,20 @@ def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_pat
     path = tmp_path / "env"
     path.write_text("".join(f"{name}={value}\n" for name, value in examples.items()))
     assert load(_env_file=path) == load(_env_file=None, bot_token="123456:AbC")
+    monkeypatch.chdir(tmp_path)
+    path.rename(tmp_path / ".env")
+    assert load_alerting().model_dump() == {
+        name: field.default for name, field in Alerting.model_fields.items()
+    }
 
 
 def test_every_setting_is_in_a_section_of_the_manual(generator: ModuleType) -> None:
     sections = {setting.section for setting in generator.settings()}
-    assert sections == {"Telegram", "Web", "Storage", "Jobs", "Telemetry", "Demo"}
+    assert sections == {"Telegram", "Web", "Storage", "Updates", "Jobs", "Telemetry", "Alerts", "Demo"}
     assert {setting.name for setting in generator.settings() if setting.secret} == {
         "BOT_TOKEN",
         "WEBHOOK_SECRET",
+        "METRICS_PASSWORD",
         "DATABASE_URL",
         "OTEL_EXPORTER_OTLP_HEADERS",
         "HASH_KEY",

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.kit.browser import chromium, open_page
-from tests.kit.programs import start
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-async def demo(tmp_path: Path) -> AsyncIterator[str]:
-    process = await start(tmp_path, "demo", "--port", "0")
-    assert process.stdout is not None
-    line = b""
-    while not line.startswith(b"ready "):
-        line = await asyncio.wait_for(process.stdout.readline(), 60)
-        assert line, "the demo ended before it was ready"
-    try:
-        yield line.decode().removeprefix("ready ").strip()
-    finally:
-        process.terminate()
-        await process.communicate()
 
 
 async def _row_names(page: Page) -> list[str]:

@@ -56,13 +56,13 @@ def _received(pressed: dict[str, Any]) -> Chain:
     ]
 
 
-def _done(pressed: dict[str, Any]) -> Chain:
+def _done(pressed: dict[str, Any], outcome: str = "handled") -> Chain:
     return [
         {
             "name": "DISPATCH_OK",
             "update_id": pressed["update_id"],
             "update_type": "callback_query",
-            "outcome": "handled",
+            "outcome": outcome,
         }
     ]
 
@@ -116,7 +116,7 @@ async def test_a_rejected_press(
         *_received(pressed),
         {"name": "CALLBACK_REJECTED", "reason_code": reason, "reason_text": text},
         {"name": "ANSWER_CALLBACK_QUERY", "callback_id": pressed["callback_query_id"], "show_alert": True},
-        *_done(pressed),
+        *_done(pressed, "rejected"),
     ]
     (process,) = [span for span in telemetry.trace(cid) if span.name == "process callback_query"]
     assert (process.attributes or {})["reason_code"] == reason
@@ -135,16 +135,57 @@ async def test_an_admins_button_pressed_by_another(telemetry: Captured, tmp_path
             message = (await response.json())["result"]
         pressed = await here.alice.press(message["message_id"], "db.list")
         await here.updates_done()
-    assert _chain(telemetry, telemetry.cid_of("receive callback_query"))[2:3] == [
+    assert _chain(telemetry, telemetry.cid_of("receive callback_query")) == [
+        *_received(pressed),
         {
             "name": "CALLBACK_REJECTED",
             "reason_code": "UNKNOWN_CALLBACK",
             "reason_text": "no handler takes this button from this user",
             "screen_id": "DEBUG",
             "button_id": "SHOW_TRACES",
-        }
+        },
+        {"name": "ANSWER_CALLBACK_QUERY", "callback_id": pressed["callback_query_id"], "show_alert": True},
+        *_done(pressed, "rejected"),
+        {
+            "name": "UPDATE_UNROUTED",
+            "update_id": pressed["update_id"],
+            "update_type": "callback_query",
+            "reason_code": "UNKNOWN_CALLBACK",
+            "reason_text": "the filters of every handler said no",
+            "tried": "start: app.bot.handlers.start.open_page: filter Pressed; "
+            "admin: app.bot.handlers.admin.debug_pressed: filter IsAdmin",
+        },
     ]
-    assert pressed["update_id"]
+
+
+async def test_a_message_that_nobody_wants_says_who_was_asked(telemetry: Captured, tmp_path: Path) -> None:
+    group = {"id": -100500, "type": "supergroup", "title": "secret friends"}
+    author = {"id": ALICE, "is_bot": False, "first_name": "Alice"}
+    message = {"message_id": 7, "date": 1_790_000_000, "chat": group, "from": author, "text": "my secret"}
+    async with world(telemetry, tmp_path) as here:
+        async with here.sandbox.post("/sandbox/updates", json={"message": message}) as response:
+            update_id = (await response.json())["update_id"]
+        await here.updates_done()
+    cid = telemetry.cid_of("receive message")
+    update = {"update_id": update_id, "update_type": "message"}
+    assert _chain(telemetry, cid) == [
+        {"name": "UPDATE_RECEIVED", **update, "door": "polling", "bot_state": "ACTIVE"},
+        {"name": "DISPATCH_OK", **update, "outcome": "unhandled"},
+        {
+            "name": "UPDATE_UNROUTED",
+            **update,
+            "reason_code": "NOOP",
+            "reason_text": "the filters of every handler said no",
+            "tried": "start: app.bot.handlers.start.start: filter Command; "
+            "start: app.bot.handlers.start.show_help: filter Command; "
+            "admin: app.bot.handlers.admin.debug: filter Command; "
+            "link: app.bot.handlers.link.link_received: filter HasLink; "
+            "fallback: app.bot.handlers.fallback.not_understood: filter InPrivate",
+        },
+    ]
+    (process,) = [span for span in telemetry.trace(cid) if span.name == "process message"]
+    assert (process.attributes or {})["telegram.routing.reason"] == "filters"
+    assert "secret" not in telemetry.everything()
 
 
 async def test_a_command(telemetry: Captured, tmp_path: Path) -> None:

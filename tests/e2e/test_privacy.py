@@ -38,6 +38,9 @@ async def test_no_failure_of_the_bot_api_lets_the_token_out(
     telemetry: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
 ) -> None:
     monkeypatch.setattr("app.bot.dispatcher.REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("app.updates.patience._LONGEST_PAUSE_S", 0.1)
+    monkeypatch.setattr("app.updates.patience._PASSING", 2)
+    monkeypatch.setattr("app.updates.patience._PASSING_S", 0.0)
     async with world(telemetry, tmp_path) as here:
         await here.fault(method="sendMessage", times=50, **fault)
         await here.alice.say(SAID)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from pathlib import Path
 
 import aiohttp
 import psutil
 import pytest
+from aiohttp import web
 
 from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.sandbox.media import serve_media
 from app.sandbox.server import serve
-from tests.kit.bot import ALICE, free_port
+from tests.kit.bot import ADMIN, ALICE, free_port
 from tests.kit.person import Person
 from tests.kit.programs import run, start
+from tests.kit.serving import serving
 from tests.kit.telemetry import TOKEN
 
 
@@ -32,11 +37,42 @@ async def test_wrong_settings_end_the_start_with_one_message(tmp_path: Path) -> 
         WEB_PORT="eighty",
         BOT_MODE="webhook",
         DATABASE_URL="mysql://x",
+        OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+        OTEL_EXPORTER_OTLP_HEADERS="authorization=planted-a,planted-b",
+        GRAFANA_URL="https://admin:planted-c@grafana.example",
     )
     assert (code, out) == (2, "")
     names = [line.split(":")[0].strip() for line in err.splitlines()[1:-1]]
-    assert names == ["BOT_TOKEN", "WEBHOOK_URL", "WEBHOOK_SECRET", "WEB_PORT", "DATABASE_URL"]
+    assert names == [
+        "BOT_TOKEN",
+        "WEBHOOK_URL",
+        "WEBHOOK_SECRET",
+        "WEB_PORT",
+        "DATABASE_URL",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "GRAFANA_URL",
+    ]
     assert "secret-but-wrong" not in err
+    assert "planted" not in err
+
+
+async def test_rules_name_settings_that_there_are_not(tmp_path: Path) -> None:
+    settings = {
+        "ALERT_ERROR_RATE": "1",
+        "ALERT_ERROR_RATE_THRESHOLD": "7",
+        "ALERT_CHAT_ID": "1",
+        "RUNBOOK_URL": "https://books.example",
+    }
+    code, out, err = await run(tmp_path, "rules", **settings)
+    assert (code, err) == (
+        0,
+        "tracegram: ALERT_ERROR_RATE is no setting; is it ALERT_ERROR_RATE_THRESHOLD?\n",
+    )
+    assert "https://books.example/" in out
+    code, _, err = await run(tmp_path, "rules")
+    told = "tracegram: without RUNBOOK_URL the alerts name their runbooks by a path, not a link\n"
+    assert (code, err) == (0, told)
 
 
 async def test_what_is_missing_around_it_is_explained_too(tmp_path: Path) -> None:
@@ -91,6 +127,30 @@ async def test_the_doctor_names_the_broken_links(tmp_path: Path) -> None:
     assert TOKEN not in out + err
 
 
+@pytest.mark.parametrize(("ahead_s", "said"), [(3, "ok"), (-3, "ok"), (60, "ahead of"), (-3600, "behind")])
+async def test_the_doctor_names_a_clock_that_is_wrong(tmp_path: Path, ahead_s: int, said: str) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        date = formatdate(time.time() + ahead_s, usegmt=True)
+        return web.json_response({"ok": True, "result": {"username": "some_bot"}}, headers={"Date": date})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with serving(app) as url:
+        settings = {"BOT_TOKEN": TOKEN, "BOT_API_URL": url, "OTEL_EXPORTER_OTLP_ENDPOINT": url}
+        code, out, _ = await run(tmp_path, "doctor", **settings)
+    lines = [line for line in out.splitlines() if line.split()[1] in ("bot", "collector")]
+    if said == "ok":
+        assert (code, [line.split()[0] for line in lines]) == (0, ["ok", "ok"])
+        return
+    off = abs(ahead_s)
+    told = (
+        rf"its clock is ({off - 1}|{off}|{off + 1}|{off + 2}) s {said} this machine's: let NTP set both, .*"
+    )
+    assert code == 1
+    assert len(lines) == 2
+    assert all(re.fullmatch(rf"BROKEN  (bot api|collector) +{told}", line) for line in lines), out
+
+
 @asynccontextmanager
 async def _bot(folder: Path, url: str, media: str) -> AsyncIterator[Process]:
     process = await start(
@@ -108,6 +168,101 @@ async def _bot(folder: Path, url: str, media: str) -> AsyncIterator[Process]:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
         await process.communicate()
+
+
+async def test_debug_records_come_from_every_process(tmp_path: Path) -> None:
+    settings = {
+        "BOT_TOKEN": TOKEN,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}",
+        "ADMIN_IDS": str(ADMIN),
+    }
+    async with (
+        serve("127.0.0.1", 0, token=TOKEN) as url,
+        aiohttp.ClientSession(url) as sandbox,
+        _ended_at_last() as programs,
+    ):
+        settings["BOT_API_URL"] = url
+        programs.append(await start(tmp_path, "run", WEB_PORT=str(free_port()), **settings))
+        admin = Person(sandbox, ADMIN)
+        sent = await admin.say("/debug")
+        overview = await admin.until(lambda message: message["message_id"] > sent["message_id"])
+        programs.append(await start(tmp_path, "worker", WEB_PORT=str(free_port()), **settings))
+        await admin.press(overview["message_id"], "db.logs")
+        async with asyncio.timeout(30):
+            told = [await _first_at_debug(program) for program in programs]
+    assert [record["level"] for record in told] == ["DEBUG", "DEBUG"]
+    assert told[1]["logger"] == "app.traces.verbosity"
+    assert re.fullmatch(r"DEBUG records are on for 1[78]\d\d s more", told[1]["message"])
+
+
+async def _first_at_debug(program: Process) -> dict[str, str]:
+    assert program.stdout is not None
+    async for line in program.stdout:
+        record: dict[str, str] = json.loads(line)
+        if record["level"] == "DEBUG":
+            return record
+    raise AssertionError("it ended without such a record")
+
+
+@asynccontextmanager
+async def _ended_at_last() -> AsyncIterator[list[Process]]:
+    programs: list[Process] = []
+    try:
+        yield programs
+    finally:
+        for program in programs:
+            if program.returncode is None:
+                os.killpg(program.pid, signal.SIGKILL)
+            await program.communicate()
+
+
+async def test_a_worker_tells_its_health_and_its_numbers_and_takes_no_updates(tmp_path: Path) -> None:
+    """An orchestrator and Prometheus ask a worker as they ask a bot."""
+    web, inside = free_port(), free_port()
+    process = await start(
+        tmp_path,
+        "worker",
+        BOT_TOKEN=TOKEN,
+        DATABASE_URL=f"sqlite:///{tmp_path / 'bot.db'}",
+        WEB_PORT=str(web),
+        METRICS_PORT=str(inside),
+    )
+    try:
+        async with aiohttp.ClientSession() as session:
+            found = {}
+            for port in (web, inside):
+                for path in ("/health/live", "/health/ready", "/health", "/metrics", "/telegram/webhook"):
+                    found[port == web, path] = await _status(session, f"http://127.0.0.1:{port}{path}")
+            async with session.get(f"http://127.0.0.1:{inside}/metrics") as response:
+                numbers = await response.text()
+    finally:
+        process.terminate()
+        await process.communicate()
+    assert {path for (public, path), status in found.items() if public and status == 200} == {
+        "/health/live",
+        "/health/ready",
+    }
+    assert {path for (public, path), status in found.items() if not public and status == 200} == {
+        "/health/live",
+        "/health/ready",
+        "/health",
+        "/metrics",
+    }
+    assert set(found.values()) == {200, 404}
+    assert "bot_uptime_seconds" in numbers
+    assert "bot_queue_depth" in numbers
+    assert process.returncode == 0
+
+
+async def _status(session: aiohttp.ClientSession, url: str) -> int:
+    """What a door answers, as soon as somebody listens there."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                async with session.get(url) as response:
+                    return response.status
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.1)
 
 
 async def test_a_graceful_stop_ends_the_download_too(tmp_path: Path, media_samples: Path) -> None:
@@ -169,6 +324,39 @@ async def test_the_demo_says_ready_and_leaves_nothing(tmp_path: Path) -> None:
     assert await asyncio.wait_for(process.wait(), 30) == 0
     assert [child for child in children if child.is_running()] == []
     assert list(temp.iterdir()) == []
+
+
+async def test_the_sandbox_alone_serves_its_media_under_the_name_that_bots_know(tmp_path: Path) -> None:
+    port = free_port()
+    process = await start(
+        tmp_path,
+        "sandbox",
+        "--port",
+        "0",
+        "--media-url",
+        f"http://media.example:{port}",
+        TMPDIR=str(tmp_path),
+    )
+    assert process.stdout is not None
+    line = b""
+    while not line.startswith(b"ready "):
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        assert line
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{line.decode().split()[1]}sandbox/samples") as response:
+            links = [sample["url"] for sample in await response.json()]
+        assert links[0] == f"http://media.example:{port}/watch/sample"
+        async with session.get(links[0].replace("media.example", "127.0.0.1")) as response:
+            assert (response.status, response.content_type) == (200, "text/html")
+    process.terminate()
+    await process.communicate()
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_media_address_without_a_port_is_explained(tmp_path: Path) -> None:
+    code, _, err = await run(tmp_path, "sandbox", "--port", "0", "--media-url", "http://media.example")
+    assert (code, err) == (2, "tracegram: --media-url must be like http://name:8091, with a port.\n")
 
 
 async def test_the_bot_goes_when_the_demo_is_killed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import math
 import re
@@ -15,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 from yarl import URL
 
 from app.sandbox.server import serve
@@ -412,7 +413,8 @@ async def test_a_chosen_message_stays_chosen_until_the_newest_is_wanted(stage: S
     await expect(stage.find("trace-id")).to_have_text(other)
 
 
-async def test_a_press_shows_the_trace_of_the_press(stage: Stage) -> None:
+async def pressed_and_traced(stage: Stage) -> None:
+    """Press a button under a traced message; the bot answers and exports the trace of the press."""
     sent = await stage.bot.call("sendMessage", chat_id=ALICE, text="Choose", reply_markup=keyboard("Audio"))
     message_id = int(sent["message_id"])
     first = {0: Step("process message", "consumer"), 1: bot_api_step("sendMessage", message_id, 0)}
@@ -428,6 +430,55 @@ async def test_a_press_shows_the_trace_of_the_press(stage: Stage) -> None:
     await stage.bot.export(JOB_TRACE, {0: Step("process callback_query", "consumer", attributes=of_update)})
     await expect(stage.find("trace-id")).to_have_text(JOB_TRACE)
     await expect(stage.find("trace-row-name")).to_have_text(["process callback_query"])
+
+
+async def test_a_press_shows_the_trace_of_the_press(stage: Stage) -> None:
+    await pressed_and_traced(stage)
+
+
+async def test_the_trace_of_a_press_may_come_before_the_answer_to_the_press(stage: Stage) -> None:
+    """The bot may be done before the browser reads what the sandbox answered."""
+    seen = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        await seen.wait()
+        await route.fulfill(response=answer)
+
+    await stage.page.route("**/presses?*", late)
+    try:
+        await pressed_and_traced(stage)
+    finally:
+        seen.set()
+    await expect(stage.find("keyboard-button")).to_have_attribute("aria-busy", "false")
+
+
+async def test_the_trace_of_a_press_is_shown_when_the_list_tells_of_it_before_the_event(stage: Stage) -> None:
+    """A list that is being read may hold a trace that no event has told of yet."""
+    sent = await stage.bot.call("sendMessage", chat_id=ALICE, text="Choose", reply_markup=keyboard("Audio"))
+    first = {0: Step("process message", "consumer"), 1: bot_api_step("sendMessage", sent["message_id"], 0)}
+    await stage.bot.export(UPDATE_TRACE, first)
+    await expect(stage.find("trace-id")).to_have_text(UPDATE_TRACE)
+    asked, pressed = asyncio.Event(), asyncio.Event()
+
+    async def held_until_the_press(route: Route) -> None:
+        asked.set()
+        await pressed.wait()
+        await route.continue_()
+
+    await stage.page.route("**/traces?*", held_until_the_press)
+    # One more span of the first trace makes the page read the list, which waits at the route.
+    await stage.bot.export(UPDATE_TRACE, {2: Step("database", "client", 0)})
+    await asyncio.wait_for(asked.wait(), 10)
+    await stage.find("keyboard-button").click()
+    update = await stage.bot.next_update()
+    of_update: dict[str, str | int] = {
+        "messaging.system": "telegram",
+        "messaging.message.id": str(update["update_id"]),
+    }
+    await stage.bot.export(JOB_TRACE, {0: Step("process callback_query", "consumer", attributes=of_update)})
+    pressed.set()
+    await expect(stage.find("trace-id")).to_have_text(JOB_TRACE)
 
 
 async def test_on_a_narrow_screen_the_trace_is_a_sheet(stage: Stage) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from opentelemetry.trace import StatusCode
+from sqlalchemy import text
 
 from app.config.settings import Settings
 from app.db.migrate import migrate
@@ -50,10 +52,34 @@ async def test_an_update_that_cannot_be_read_does_not_stop_the_polling(
         await here.updates_done()
     assert (
         telemetry.metrics()[
-            "bot.update.errors", (("error_type", "ValidationError"), ("update_type", "other"))
+            "bot.update.errors", (("error_type", "ValidationError"), ("update_type", "message"))
         ]
         == 1
     )
+    (failed,) = [span for span in telemetry.spans() if span.status.status_code is StatusCode.ERROR]
+    assert (failed.name, (failed.attributes or {})["error.type"]) == ("process message", "ValidationError")
+
+
+async def test_polling_complains_once_while_nothing_can_be_stored(
+    telemetry: Captured, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}"
+    database = Database(url)
+    async with world(telemetry, tmp_path, database_url=url) as here:
+        await here.active()
+        async with database.transaction() as session:
+            await session.execute(text("ALTER TABLE updates RENAME TO gone"))
+        await here.alice.say("hello")
+        before = len(await here.calls("getUpdates"))
+        while len(await here.calls("getUpdates")) < before + 3:
+            await asyncio.sleep(0.05)
+        async with database.transaction() as session:
+            await session.execute(text("ALTER TABLE gone RENAME TO updates"))
+        await here.updates_done()
+        assert len(await here.calls("sendMessage")) == 1
+    await database.close()
+    told = [record.getMessage() for record in caplog.records if "cannot be stored" in record.getMessage()]
+    assert told == ["updates cannot be stored; Telegram keeps them meanwhile"]
 
 
 async def test_a_press_from_before_the_restart_is_still_served(telemetry: Captured, tmp_path: Path) -> None:
@@ -85,20 +111,23 @@ async def test_a_throttled_progress_does_not_hold_the_file_back(
         await here.alice.until(lambda m: m["attachment"], patience_s=15)
 
 
-async def test_a_locked_database_leaves_no_empty_promise(telemetry: Captured, tmp_path: Path) -> None:
+async def test_a_locked_database_delays_an_update_and_loses_none(telemetry: Captured, tmp_path: Path) -> None:
     async with world(telemetry, tmp_path) as here:
+        await here.active()
         holder = sqlite3.connect(tmp_path / "bot.db", isolation_level=None, check_same_thread=False)
         # In a thread: the bot's own transaction needs this loop to end.
         await asyncio.to_thread(holder.execute, "BEGIN IMMEDIATE")
         try:
-            await here.alice.say("https://example.org/song")
-            told = await here.alice.until(lambda m: "Support code" in (m["text"] or ""))
-            async with here.web.get("/health") as response:  # reading does not wait for the writer
-                assert response.status == 200
+            await here.alice.say("hello")
+            await asyncio.sleep(3)  # longer than the door waits for a commit
+            assert (await here.health())["database"] == "ok"  # reading does not wait for the writer
+            assert len(await here.alice.chat()) == 1
         finally:
             holder.execute("ROLLBACK")
             holder.close()
-        assert told["text"].startswith("😔 Something went wrong on our side.")
+        told = await here.alice.until(lambda m: m["text"], patience_s=20)
+        assert told["text"].startswith("Send me a link")
+        await here.updates_done()
         assert len(await here.alice.chat()) == 2
 
 

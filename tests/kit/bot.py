@@ -34,6 +34,7 @@ class World:
     boris: Person
     admin: Person
     stop: asyncio.Event
+    port: int
 
     async def fault(self, **fault: Any) -> None:
         """Let the sandbox fail in some way."""
@@ -46,12 +47,27 @@ class World:
             calls: list[dict[str, Any]] = (await response.json())["calls"]
             return calls
 
+    async def health(self) -> dict[str, Any]:
+        """What `/health` says."""
+        async with self.web.get("/health") as response:
+            body: dict[str, Any] = await response.json()
+            return body
+
+    async def active(self) -> None:
+        """Wait until the bot processes updates."""
+        for _ in range(600):
+            if (await self.health())["lock_state"] == "ACTIVE":
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("the bot stays PASSIVE")
+
     async def updates_done(self) -> None:
-        """Wait until the bot has confirmed every update."""
+        """Wait until the bot has confirmed every update, and processed it."""
         for _ in range(600):
             async with self.sandbox.get("/sandbox/state") as response:
                 state = await response.json()
-            if not any(bot["pending_updates"] for bot in state["bots"]):
+            pending = any(bot["pending_updates"] for bot in state["bots"])
+            if not pending and (await self.health()).get("inbox_depth") == 0:
                 return
             await asyncio.sleep(0.02)
         raise AssertionError("the bot does not take its updates")
@@ -71,9 +87,10 @@ async def world(
     *,
     media_samples: Path | None = None,
     also_allowed: str = "",
+    until: str = "/health",
     **changed: Any,
 ) -> AsyncIterator[World]:
-    """Start everything and stop it again. `changed` are settings that differ from the usual."""
+    """Start everything and stop it again. `changed` are settings that differ; it runs when the door `until` answers."""
     async with (
         serve_media("127.0.0.1", 0, find_ffmpeg(None), samples_dir=media_samples) as media,
         serve("127.0.0.1", 0, token=TOKEN) as url,
@@ -96,18 +113,18 @@ async def world(
         async with asyncio.TaskGroup() as group, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as web:
             running = group.create_task(run(settings, telemetry.telemetry, stop))
             try:
-                await _until_ready(web, running)
+                await _until_ready(web, until, running)
                 alice, boris, admin = (Person(sandbox, uid) for uid in (ALICE, BORIS, ADMIN))
-                yield World(sandbox, web, media, alice, boris, admin, stop)
+                yield World(sandbox, web, media, alice, boris, admin, stop, port)
             finally:
                 stop.set()
                 await running
 
 
-async def _until_ready(web: aiohttp.ClientSession, running: asyncio.Task[None]) -> None:
+async def _until_ready(web: aiohttp.ClientSession, path: str, running: asyncio.Task[None]) -> None:
     while not running.done():
         try:
-            async with web.get("/health"):
+            async with web.get(path):
                 return
         except aiohttp.ClientConnectionError:
             await asyncio.sleep(0.02)

@@ -128,7 +128,7 @@ async def ask(database: Database) -> tuple[int, str, str]:
     """Submit a job from within an update. Gives the job's id, its cid, and the update's cid."""
     with tracer.start_as_current_span("process message", context=Context()) as span:
         job_id = await submit(
-            database,
+            database.transaction,
             REQUEST,
             chat_id=1,
             reply_to_message_id=2,

@@ -79,5 +79,6 @@ class Sandbox:
 @contextlib.asynccontextmanager
 async def running_sandbox(**options: Unpack[BuildOptions]) -> AsyncIterator[Sandbox]:
     options.setdefault("token", TOKEN)
+    options.setdefault("first_update_id", 100_000_001)
     async with serve("127.0.0.1", 0, **options) as url, aiohttp.ClientSession() as http:
         yield Sandbox(url, http)

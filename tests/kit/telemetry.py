@@ -38,7 +38,7 @@ class Captured:
     telemetry: Telemetry
     _spans: InMemorySpanExporter
     _logs: InMemoryLogRecordExporter
-    _metrics: InMemoryMetricReader
+    reader: InMemoryMetricReader
     stdout: io.StringIO
     _before: dict[Series, float] = field(default_factory=dict)
 
@@ -108,15 +108,15 @@ class Captured:
         self.spans()
         self._spans.clear()
         self._logs.clear()
-        activity._last_seen.clear()
-        self.telemetry.recorder._traces.clear()
+        activity.take()
+        self.telemetry.recorder.clear()
         self.stdout.seek(0)
         self.stdout.truncate()
         self._before = self._read()
 
     def _read(self) -> dict[Series, float]:
         values: dict[Series, float] = {}
-        data = self._metrics.get_metrics_data()
+        data = self.reader.get_metrics_data()
         for resource in data.resource_metrics if data else ():
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:

@@ -1,11 +1,16 @@
-"""The flight recorder: bounded, newest first, found by the start of an id, and safe from any thread."""
+"""The flight recorder: bounded in bytes and number, newest first, found by the start of an id, and safe from any thread."""
 
 from __future__ import annotations
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from app.telemetry.recorder import Recorder, SpanRecord, TraceRecord
+from opentelemetry.sdk.trace import TracerProvider
+
+from app.telemetry.recorder import EventRecord, Recorder, SpanRecord, TraceRecord
+from app.telemetry.redaction import Scrubber
+from app.telemetry.spans import Spans
 
 
 def span(trace_id: str, span_id: str = "01", **values: Any) -> SpanRecord:
@@ -116,3 +121,109 @@ def test_no_span_is_lost_between_threads() -> None:
             done.result()
     kept = recorder.recent(10)
     assert [len(trace.spans) + trace.dropped_spans for trace in kept] == [400] * 10
+
+
+MB = 1024 * 1024
+
+
+def test_large_spans_and_events_do_not_grow_it_beyond_its_bytes() -> None:
+    """A flood of spans with attributes of a megabyte filled the memory: only their number was bounded."""
+    recorder = Recorder(max_bytes=16 * MB)
+    for number in range(200):
+        text = f"{number}" + "x" * MB  # a text of its own each time
+        recorder.add(span(f"{number:032x}", attributes={"text": text}))
+        recorder.add_event(f"{number:032x}", EventRecord(1, "TOLD", {"deep": {"list": [text + "!"]}}))
+        assert recorder.bytes <= 16 * MB
+    kept = recorder.recent(300)
+    held = sum(len(s.attributes["text"]) for trace in kept for s in trace.spans)
+    held += sum(len(e.fields["deep"]["list"][0]) for trace in kept for e in trace.events)
+    assert 8 * MB <= held <= 16 * MB
+    assert ids(kept)[0] == f"{199:032x}"
+
+
+def test_one_trace_alone_cannot_push_all_others_out() -> None:
+    recorder = Recorder(max_bytes=8 * MB)
+    recorder.add(span("01"))
+    for number in range(20):
+        recorder.add(span("aa", f"{number:02}", attributes={"text": f"{number}" + "x" * (MB // 4)}))
+    (trace,) = recorder.find("aa")
+    assert (len(trace.spans), trace.dropped_spans) == (3, 17)
+    assert ids(recorder.recent(9)) == ["aa", "01"]
+
+
+def test_a_span_larger_than_all_of_it_is_counted_not_kept() -> None:
+    recorder = Recorder(max_bytes=MB)
+    recorder.add(span("01"))
+    recorder.add(span("02"))
+    recorder.add(span("02", "03", attributes={"text": "x" * 2 * MB}))
+    assert [(trace.trace_id, trace.dropped_spans) for trace in recorder.recent(9)] == [("02", 1), ("01", 0)]
+
+
+def test_the_estimate_is_on_the_safe_side() -> None:
+    """What tracemalloc says of finished spans of the SDK is no more than what the recorder believes to hold."""
+    recorder = Recorder(max_traces=10_000, max_bytes=256 * MB)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Spans(recorder, Scrubber(), lambda: None))
+    tracer = provider.get_tracer("test")
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(500):
+            attributes = {f"key.{place}": f"value {number} " * place for place in range(8)}
+            with tracer.start_as_current_span("work", attributes=attributes):
+                pass
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert taken <= recorder.bytes <= 3 * taken
+
+
+def test_a_span_becomes_a_record_when_it_is_read_and_only_once() -> None:
+    made: list[int] = []
+
+    def make() -> SpanRecord:
+        made.append(1)
+        return span("aa")
+
+    recorder = Recorder()
+    recorder.keep("aa", make, 100)
+    assert made == []
+    assert (
+        recorder.find("aa")
+        == recorder.recent(1)
+        == recorder.take_changed()
+        == [TraceRecord("aa", [span("aa")])]
+    )
+    assert made == [1]
+
+
+def test_what_could_not_be_used_counts_as_changed_again() -> None:
+    recorder = Recorder(max_traces=2)
+    for trace_id in ("01", "02"):
+        recorder.add(span(trace_id))
+    assert ids(recorder.take_changed()) == ["01", "02"]
+    assert recorder.take_changed() == []
+    recorder.add(span("03"))
+    recorder.put_back(["01", "02"])  # the first is no longer kept
+    assert ids(recorder.take_changed()) == ["02", "03"]
+
+
+def test_clear_forgets_everything() -> None:
+    recorder = Recorder()
+    recorder.add(span("01"))
+    recorder.clear()
+    assert (recorder.recent(9), recorder.take_changed(), recorder.bytes) == ([], [], 0)
+
+
+def test_traces_that_nobody_takes_leave_nothing_behind() -> None:
+    recorder = Recorder(max_traces=5)
+    for number in range(100):
+        recorder.add(span(f"{number:02}"))
+    assert len(recorder._changed) == 5
+
+
+def test_a_burst_reaches_the_index_whole() -> None:
+    recorder = Recorder()
+    for number in range(1000):
+        recorder.add(SpanRecord(f"{number:032x}", "1" * 16, None, "process", "consumer", 0, 1, "unset", {}))
+    assert [trace.trace_id for trace in recorder.take_changed()] == [f"{n:032x}" for n in range(1000)]

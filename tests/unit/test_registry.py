@@ -44,6 +44,8 @@ def test_what_is_written_stays_as_it_was() -> None:
         "SHOW_ERRORS": "errors",
         "SHOW_SLOW": "slow",
         "DEBUG_LOGS": "logs",
+        "SHOW_PAGE": "page",
+        "SHOW_PICTURE": "pic",
     }
 
 

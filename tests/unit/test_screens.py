@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -15,7 +14,8 @@ from app.bot.locales import LANGUAGES, language_of, say
 from app.bot.registry import STANDS_ON, ButtonId, Press, ScreenId, encode, judge
 from app.bot.screens import Button, Screen, debug, job, menu
 from app.bot.screens.debug import Story, TraceLine
-from app.errors import JobError, Reason
+from app.bot.screens.pages import Block
+from app.errors import JobError
 from app.jobs.ports import Stage
 from tests.kit.telegram_limits import BUTTONS, BUTTONS_A_ROW, CALLBACK_DATA_BYTES, check_message
 
@@ -25,11 +25,29 @@ CODE = "4BF9-2F35"
 LIMITS = {"max_mb": "50", "max_minutes": "120"}
 LINE = TraceLine(CID, "message", "handled", "142 ms", failed=False)
 FAILED = TraceLine(OTHER, "jobs.download", "failed, TooLarge", "3.1 s", failed=True)
-WATERFALL = "process message         |█████     |142 ms\n select <jobs> & co     | ▏        |0.8 ms"
+WATERFALL = ["*process message        |█████   | 142ms 141ms", "  select <jobs> & co    | ▏      | 0.8ms"]
+EVENTS = ["+0 ms UPDATE_RECEIVED", "+3 ms DISPATCH_OK handled"]
 
-STORY = Story(LINE, "SUCCESS", "+0 ms UPDATE_RECEIVED\n+3 ms DISPATCH_OK handled", WATERFALL, [OTHER])
+STORY = Story(
+    LINE,
+    ["💡 <b>SUCCESS</b>: it went well; nothing to do."],
+    [Block("<b>Events</b>", EVENTS), Block("<b>Spans</b>", WATERFALL)],
+    [("⚙️ 0af76519", OTHER)],
+)
 TITLE = "<b>Traces</b>"
 NASTY = "<b>&\"'</b>" * 3
+LONG = Story(
+    FAILED,
+    [
+        "💡 <b>DOWNSTREAM_ERROR</b>: look at the failed span.",
+        '<a href="https://g/?a=1&amp;b=&lt;&gt;">Tempo</a>',
+    ],
+    [
+        Block("<b>Events</b>", ["+1 ms " + "X" * 90] * 90),
+        Block("<b>Spans</b>", [f"*span {n:04}".ljust(24) + "|████████| 142ms 0.3ms" for n in range(2000)]),
+    ],
+    [(f"🔗 {CID[:8]}", CID)] * 9,
+)
 
 ERRORS: tuple[type[JobError], ...] = (JobError, *JobError.__subclasses__())
 
@@ -52,23 +70,16 @@ EVERY: dict[str, Make] = {
     "nasty traces": lambda language: debug.traces(
         language, TITLE, [TraceLine(NASTY, NASTY, NASTY, NASTY, True)], [NASTY]
     ),
+    "second page of traces": lambda language: debug.traces(language, TITLE, [LINE, FAILED] * 12, page=2),
     "trace": lambda language: debug.trace(language, STORY),
-    "long trace": lambda language: debug.trace(
-        language,
-        Story(
-            FAILED,
-            "DOWNSTREAM_ERROR",
-            "\n".join(["+1 ms " + "X" * 90] * 90),
-            "\n".join(["x" * 24 + "|██████████|142 ms"] * 500),
-            [CID] * 9,
-        ),
-    ),
-    "linked trace": lambda language: debug.trace(language, replace(STORY, links=[("Tempo", "https://g/?a=1&b=<>")])),
-    "nasty trace": lambda language: debug.trace(language, Story(LINE, "", NASTY * 3, NASTY * 3, [NASTY])),
     **{
-        f"reason {reason}": partial(lambda language, reason: debug.trace(language, replace(STORY, reason=reason)), reason=reason)
-        for reason in Reason
+        f"page {page} of a long trace": partial(lambda language, page: debug.trace(language, LONG, page), page=page)
+        for page in (1, 2, 3, 99)
     },
+    "nasty trace": lambda language: debug.trace(
+        language,
+        Story(TraceLine(CID, NASTY * 50, NASTY * 50, NASTY, True), [], [Block(TITLE, [NASTY * 500] * 30)], [(NASTY[:64], CID)]),
+    ),
     "not found": lambda language: debug.not_found(language, NASTY * 100),
     "ambiguous": lambda language: debug.ambiguous(language, NASTY * 100, 300),
 }  # fmt: skip
@@ -156,38 +167,65 @@ def test_an_empty_list_of_traces() -> None:
     )
 
 
-def test_many_traces_stand_four_in_a_row() -> None:
-    assert [len(row) for row in debug.traces("en", TITLE, [LINE] * 10).rows] == [4, 4, 2, 2, 2, 1]
+def test_eight_traces_stand_on_a_page_four_in_a_row() -> None:
+    screen = debug.traces("en", TITLE, [LINE] * 20, list_of=ButtonId.SHOW_ERRORS, page=2)
+    assert screen.text.splitlines()[:2] == ["<b>Traces</b> · 2/3", "9. ✅ <b>message</b> · handled · 142 ms"]
+    assert [[button.text for button in row] for row in screen.rows[:2]] == [
+        ["9", "10", "11", "12"],
+        ["13", "14", "15", "16"],
+    ]
+    assert screen.rows[2] == (Button("◀️", ButtonId.SHOW_ERRORS, "1"), Button("▶️", ButtonId.SHOW_ERRORS, "3"))
+    assert screen.rows[3:] == CHOICES
+
+
+PICTURE = Button("🖼 Picture", ButtonId.SHOW_PICTURE, CID)
+BACK = Button("⬅️ Back", ButtonId.SHOW_TRACES)
 
 
 def test_one_trace() -> None:
-    story = replace(STORY, reason="STATE_MISMATCH")
-    assert debug.trace("en", story) == Screen(
+    assert debug.trace("en", STORY) == Screen(
         ScreenId.DEBUG_TRACE,
         f"✅ <b>message</b> · handled · 142 ms\n<code>{CID}</code>\n"
-        "💡 <b>STATE_MISMATCH</b>: the message had moved on to another screen: ask to use /start.\n"
-        f"🔗 linked: <code>{OTHER}</code>\n"
-        "<pre>+0 ms UPDATE_RECEIVED\n+3 ms DISPATCH_OK handled</pre>\n"
-        "<pre>process message         |█████     |142 ms\n"
-        " select &lt;jobs&gt; &amp; co     | ▏        |0.8 ms</pre>",
-        ((Button("🔗 0af76519", ButtonId.SHOW_TRACE, OTHER),), (Button("⬅️ Back", ButtonId.SHOW_TRACES),)),
+        "💡 <b>SUCCESS</b>: it went well; nothing to do.\n"
+        "<b>Events</b>\n<pre>+0 ms UPDATE_RECEIVED\n+3 ms DISPATCH_OK handled</pre>\n"
+        "<b>Spans</b>\n<pre>*process message        |█████   | 142ms 141ms\n"
+        "  select &lt;jobs&gt; &amp; co    | ▏      | 0.8ms</pre>",
+        ((Button("⚙️ 0af76519", ButtonId.SHOW_TRACE, OTHER),), (PICTURE, BACK)),
     )
 
 
-def test_a_trace_without_links_and_events_has_only_the_way_back() -> None:
-    screen = debug.trace("en", Story(LINE, "", "", WATERFALL, []))
-    assert screen.rows == ((Button("⬅️ Back", ButtonId.SHOW_TRACES),),)
-    assert "linked" not in screen.text
-    assert screen.text.count("<pre>") == 1
+def test_a_trace_of_which_no_span_is_left_has_no_picture() -> None:
+    screen = debug.trace("en", Story(LINE, ["📭"], drawable=False))
+    assert screen == Screen(
+        ScreenId.DEBUG_TRACE, f"✅ <b>message</b> · handled · 142 ms\n<code>{CID}</code>\n📭", ((BACK,),)
+    )
 
 
-def test_a_long_waterfall_is_cut_between_lines() -> None:
-    lines = [f"line {n:03} " + "x" * 40 for n in range(200)]
-    text = debug.trace("en", Story(LINE, "", "", "\n".join(lines), [])).text
-    shown = text.partition("<pre>")[2].removesuffix("</pre>").split("\n")
-    assert shown[-1] == "…"
-    assert shown[:-1] == lines[: len(shown) - 1]
-    assert len(shown) > 30
+def test_every_line_of_a_long_trace_stands_on_one_of_its_pages() -> None:
+    count = int(debug.trace("en", LONG).text.splitlines()[1].rpartition("/")[2])
+    assert 20 < count < 60
+    shown: list[str] = []
+    for page in range(1, count + 1):
+        text = debug.trace("en", LONG, page).text
+        assert text.startswith(
+            f"❌ <b>jobs.download</b> · failed, TooLarge · 3.1 s\n<code>{OTHER}</code> · {page}/{count}\n"
+        )
+        shown += [line.partition("<pre>")[2] or line for line in text.splitlines()]
+    spans = [line[:10].removesuffix("<") for line in shown if line.startswith("*span")]
+    assert spans == [f"*span {n:04}" for n in range(2000)]
+
+
+def test_the_pages_of_a_trace_are_turned_by_buttons() -> None:
+    last = int(debug.trace("en", LONG).text.splitlines()[1].rpartition("/")[2])
+
+    def turns(page: int) -> list[tuple[str, str]]:
+        row = debug.trace("en", LONG, page).rows[0]
+        assert {button.id for button in row} == {ButtonId.SHOW_PAGE}
+        return [(button.text, button.argument.removeprefix(f"{OTHER}.")) for button in row]
+
+    assert turns(1) == [("▶️", "2"), ("⏭", str(last))]
+    assert turns(3) == [("⏮", "1"), ("◀️", "2"), ("▶️", "4"), ("⏭", str(last))]
+    assert turns(last) == turns(10_000) == [("⏮", "1"), ("◀️", str(last - 1))]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

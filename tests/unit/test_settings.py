@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.config.settings import Settings, demo_environment, demo_port, load
+from app.config.demo import demo_environment, demo_port
+from app.config.settings import Settings, load
 from app.errors import ConfigError
 
 TOKEN = "7000000001:AAtoken-token_token-token-token-tok"
@@ -16,7 +17,7 @@ WEBHOOK = {"bot_mode": "webhook", "webhook_url": "https://bot.example.org", "web
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [*Settings.model_fields, "demo_port"]:
+    for name in [*Settings.model_fields, "demo_port", "secrets_dir"]:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
@@ -160,6 +161,7 @@ def test_secrets_are_complete() -> None:
     planted = {
         "bot_token": TOKEN,
         "webhook_secret": "planted-webhook-secret",
+        "metrics_password": "planted-metrics-password",
         "hash_key": "planted-hash-key",
         "database_url": "postgresql://user:planted%2Fpassword@host/name",
         "otel_exporter_otlp_headers": "authorization=planted=header, x-scope-orgid=tracegram",
@@ -168,6 +170,7 @@ def test_secrets_are_complete() -> None:
     assert [secret for secret in given.secrets() if secret] == [
         TOKEN,
         "planted-webhook-secret",
+        "planted-metrics-password",
         "planted-hash-key",
         "planted=header",
         "planted/password",
@@ -182,8 +185,8 @@ def test_what_is_shown_of_settings_holds_no_secret() -> None:
 
 
 def test_headers_for_the_collector_by_name() -> None:
-    given = settings(otel_exporter_otlp_headers="authorization=Bearer a=b, x-scope = one,")
-    assert given.otlp_headers() == {"authorization": "Bearer a=b", "x-scope": "one"}
+    given = settings(otel_exporter_otlp_headers="authorization=Bearer a=b, x-scope = one, x-key=a%2Cb%20c,")
+    assert given.otlp_headers() == {"authorization": "Bearer a=b", "x-scope": "one", "x-key": "a,b c"}
     assert settings().otlp_headers() == {}
 
 
@@ -207,3 +210,61 @@ def test_the_demo_s_bot_inherits_no_setting_and_no_secret(monkeypatch: pytest.Mo
     given = demo_environment()
     assert "PATH" in given
     assert SECRET not in given.values()
+
+
+def test_a_secret_is_read_from_a_file_of_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bot_token").write_text(f"{TOKEN}\n")
+    (tmp_path / "database_url").write_text("postgresql://bot:of-the-file@db/bot\n")
+    (tmp_path / "of_another_program").write_text("x")
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://bot:of-the-environment@db/bot")
+
+    given = load(_env_file=None)
+    assert given.bot_token.get_secret_value() == TOKEN
+    assert "of-the-environment" in given.secrets()
+
+
+def test_a_wrong_secret_of_a_file_gets_its_line_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bot_token").write_text("planted-secret")
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    with pytest.raises(ConfigError) as caught:
+        load(_env_file=None)
+    assert "  BOT_TOKEN: not a bot token" in str(caught.value)
+    assert "planted-secret" not in str(caught.value)
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError) as caught:
+        settings()
+    assert str(caught.value) == (
+        "SECRETS_DIR: no such folder. Name one with a file for each secret, or leave it out."
+    )
+
+
+def test_a_secret_that_may_not_be_read_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Mounted with the rights of its owner outside, where the process inside is somebody else."""
+    (tmp_path / "bot_token").write_text(TOKEN)
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+
+    def refuse(*_: Any, **__: Any) -> str:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "bot_token"))
+
+    # Root may read everything, so the refusal is played.
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(ConfigError) as caught:
+        load(_env_file=None)
+    assert str(caught.value) == (
+        f"SECRETS_DIR: cannot read a file in {tmp_path} (permission denied). "
+        "The user that runs this process must be allowed to."
+    )
+
+
+@pytest.mark.parametrize("password", ["planted", "plan/ted", "plan\u2100ted", "plan[ted"])
+def test_no_address_may_hold_a_password_and_none_is_quoted(password: str) -> None:
+    told = problems(grafana_url=f"https://user:{password}@host")
+    assert told == ["GRAFANA_URL: must hold no user name and no password"]

@@ -6,40 +6,47 @@ from collections.abc import Callable
 
 from aiogram import Router
 from aiogram.types import Message
+from opentelemetry import trace
 
 from app.bot import show
 from app.bot.filters import HasLink
 from app.bot.screens import job as screens
-from app.db.session import Database
+from app.db.session import CommitUnheard
 from app.errors import JobError
 from app.jobs.engines.links import check_link
 from app.jobs.ports import AudioRequest
 from app.jobs.submit import submit
 from app.telemetry.context import correlation_id, support_code
+from app.updates.turn import Turn
 
 
 async def link_received(
-    message: Message, link: str, language: str, database: Database, wake_worker: Callable[[], None]
+    message: Message, link: str, language: str, turn: Turn, wake_worker: Callable[[], None]
 ) -> None:
     """Queue the link. The message is sent first: the job edits it, and a crash in between repeats the update."""
     try:
         url = check_link(link)
     except JobError as error:
+        turn.reason = error.reason
+        trace.get_current_span().set_attribute("reason_code", error.reason)
         code = support_code(correlation_id())
         await show.answer(message, screens.failure(language, error.text_key, code))
         return
     shown = await show.answer(message, screens.queued(language))
     try:
         await submit(
-            database,
+            turn.transaction,
             AudioRequest(url),
             chat_id=message.chat.id,
             reply_to_message_id=message.message_id,
             progress_message_id=shown.message_id,
             language=language,
         )
+    except CommitUnheard:
+        raise  # the job may be in the queue, and edits the message then
     except Exception:
-        await shown.delete()  # nothing is in the queue; the failure is told by the error handler
+        # Nothing is in the queue, and the failure is told by the error handler.
+        await shown.delete()
         raise
     wake_worker()
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from aiogram import BaseMiddleware
 from aiogram.dispatcher.event.bases import UNHANDLED
-from aiogram.dispatcher.event.handler import HandlerObject
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, TelegramObject, Update
 from opentelemetry import trace
 
 from app.bot import show
 from app.bot.locales import say
+from app.bot.middlewares.handler import handler_name
 from app.bot.registry import Impossible, Press, judge
 from app.errors import Reason
 from app.telemetry.catalogue import CALLBACKS
@@ -25,8 +25,13 @@ from app.telemetry.events import emit
 from app.telemetry.identity import hashed
 from app.telemetry.instruments import count
 from app.telemetry.rendered import link_back
+from app.updates.envelope import PRESS_LIFE_S
+from app.updates.turn import Turn
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
+
+#: Why a press was rejected that waited longer than Telegram remembers presses.
+TOO_LATE = f"the press waited longer than {PRESS_LIFE_S} s"
 
 _NOBODYS = Impossible(Reason.UNKNOWN_CALLBACK, "no handler takes this button from this user")
 
@@ -47,27 +52,37 @@ class JudgePresses(BaseMiddleware):
         )
         if event.message is not None:
             link_back(event.message.chat.id, event.message.message_id)
+        turn: Turn | None = data.get("turn")
         verdict = judge(event.data, list(_standing(event.message)))
+        if turn is not None and turn.waited_s > PRESS_LIFE_S:
+            late = Impossible(Reason.STATE_MISMATCH, TOO_LATE)
+            return await _reject(event, say(data["language"], "press_too_late"), late, None, turn)
         if isinstance(verdict, Impossible):
-            return await _reject(event, data["language"], verdict, None)
+            return await _reject(event, say(data["language"], "button_outdated"), verdict, None, turn)
         data["press"] = verdict
         screen, button = verdict.screen.name, verdict.button.name
         trace.get_current_span().set_attributes({"telegram.screen.id": screen, "telegram.button.id": button})
         result = await handler(event, data)
         if result is UNHANDLED:
-            return await _reject(event, data["language"], _NOBODYS, verdict)
+            return await _reject(event, say(data["language"], "button_outdated"), _NOBODYS, verdict, turn)
+        if turn is not None:
+            turn.reason = Reason.SUCCESS
         emit(Event.CALLBACK_ACCEPTED, screen_id=screen, button_id=button)
         count(CALLBACKS, button=button, reason=Reason.SUCCESS)
         return result
 
 
-async def _reject(query: CallbackQuery, language: str, why: Impossible, press: Press | None) -> None:
+async def _reject(
+    query: CallbackQuery, said: str, why: Impossible, press: Press | None, turn: Turn | None
+) -> None:
+    if turn is not None:
+        turn.outcome, turn.reason = "rejected", why.reason
     trace.get_current_span().set_attribute("reason_code", why.reason)
     names = {"screen_id": press.screen.name, "button_id": press.button.name} if press else {}
     fields = {"reason_code": why.reason.value, "reason_text": why.text, **names}
     emit(Event.CALLBACK_REJECTED, **fields)
     count(CALLBACKS, button=press.button.name if press else "none", reason=why.reason)
-    await show.acknowledge(query, say(language, "button_outdated"))
+    await show.acknowledge(query, said)
 
 
 class TellRoute(BaseMiddleware):
@@ -75,12 +90,10 @@ class TellRoute(BaseMiddleware):
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Tell, then let it through."""
-        taken_by: HandlerObject = data["handler"]
         press: Press = data["press"]
-        function = taken_by.callback
         emit(
             Event.CALLBACK_ROUTED,
-            handler=f"{function.__module__}.{function.__qualname__}",
+            handler=handler_name(data["handler"].callback),
             screen_id=press.screen.name,
             button_id=press.button.name,
         )

@@ -6,6 +6,7 @@ A 429 and a 5xx were not carried out; after a lost connection that is unknown, s
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,11 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
+
+from app.telemetry.catalogue import API_THROTTLE_WAIT
+from app.telemetry.instruments import record
+
+_log = logging.getLogger(__name__)
 
 _ATTEMPTS = 4
 #: Longer than this nobody waits for an answer: the update fails, visibly.
@@ -66,7 +72,17 @@ class Retry(BaseRequestMiddleware):
                 pause = _pause(error, method, attempt)
                 if pause is None:
                     raise
+                kind = type(error).__qualname__
+                _log.debug(
+                    "%s failed (%s); attempt %d follows in %.1f s",
+                    method.__api_method__,
+                    kind,
+                    attempt + 1,
+                    pause,
+                )
                 await asyncio.sleep(pause)
+                if isinstance(error, TelegramRetryAfter):
+                    record(API_THROTTLE_WAIT, pause, method=method.__api_method__)
         return await make_request(bot, method)
 
 

@@ -112,9 +112,8 @@ function onMessage({ message }) {
 }
 
 function onTraceEvent(event) {
-  const changed = attachTrace(event.trace_id, event.message_ids);
-  changed.forEach((message) => emit("message-changed", message));
-  emit("trace", { ...event, new_for: changed.map((message) => message.message_id) });
+  attachTrace(event.trace_id, event.message_ids).forEach((message) => emit("message-changed", message));
+  emit("trace", event);
   summaryTimer ??= setTimeout(async () => {
     summaryTimer = null;
     await readSummaries(50).catch(() => {});

@@ -26,11 +26,13 @@ export async function press(message, button) {
   const key = keyOf(message.message_id, button);
   if (pending.has(key)) return;
   pending.set(key, null);
+  // Before the request: the bot's trace may arrive before the sandbox's answer to the press.
+  state.lastPress = { messageId: message.message_id, at: now(), before: new Set(message.trace_ids) };
   emit("pending", message.message_id);
+  emit("pressed", message.message_id);
   try {
     const made = await api.press(message.chat_id, message.message_id, button);
     if (made.update_id) state.lastUpdate.set(message.chat_id, made.update_id);
-    state.lastPress = { messageId: message.message_id, at: now() };
     emit("last-update");
     if (early.delete(made.callback_query_id)) return finish(key, message.message_id);
     waiting.set(made.callback_query_id, { key, messageId: message.message_id });

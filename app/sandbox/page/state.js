@@ -16,7 +16,7 @@ export const state = {
   commands: [],
   /** user id -> the newest update_id that this page made, for "send it again" */
   lastUpdate: new Map(),
-  /** {messageId, at}: the press whose trace is of interest until a newer message comes */
+  /** {messageId, at, before}: the press whose trace is of interest until a newer message comes, and the traces before it */
   lastPress: null,
   replyTo: null,
   selected: null,
@@ -99,6 +99,13 @@ export function mainTrace(message) {
   if (!message.edit_date) return known[0] ?? null;
   const begun = known.filter((trace) => trace.start_ms <= (message.edit_date + 1) * 1000);
   return begun.sort((a, b) => b.start_ms - a.start_ms)[0] ?? known[0] ?? null;
+}
+
+/** The trace that the last press on the message began, the latest when it led to others; null while none has arrived. */
+export function pressTrace(message, traces) {
+  if (state.lastPress?.messageId !== message.message_id) return null;
+  const since = traces.filter((trace) => !state.lastPress.before.has(trace.trace_id));
+  return since.sort((a, b) => b.start_ms - a.start_ms)[0] ?? null;
 }
 
 /** The word and the colour of a trace: a failure is one also when the work around it came to a good end. */

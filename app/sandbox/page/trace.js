@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { byId, copyButton, h, icon } from "./dom.js";
 import { duration } from "./format.js";
 import { complain } from "./notices.js";
-import { chatOf, emit, excerpt, findMessage, mainTrace, messagesOf, on, outcome, state } from "./state.js";
+import { chatOf, emit, excerpt, findMessage, mainTrace, messagesOf, on, outcome, pressTrace, state } from "./state.js";
 import { createTraceView } from "./traceview.js";
 
 const SETTLE_MS = 200;
@@ -15,10 +15,12 @@ let traces = [];
 /** Traces that were opened by a link, beyond those of the message. */
 let extra = [];
 let chosen = null;
-/** Whether the person picked the tab; otherwise it is the trace that made the message. */
+/** Whether the person picked the tab; otherwise it is the trace of the last press, or the one that made the message. */
 let picked = false;
 let pinned = false;
 let timer = null;
+/** The newest reading: the answer to an older one is of no interest. */
+let reading = 0;
 let reveal;
 
 const all = () => [...traces, ...extra.filter((trace) => !traces.some((other) => other.trace_id === trace.trace_id))];
@@ -73,7 +75,7 @@ function heading() {
 function draw() {
   const list = all();
   const message = findMessage(state.selected);
-  if (!picked && message) chosen = mainTrace(message)?.trace_id ?? chosen;
+  if (!picked && message) chosen = ((!pinned && pressTrace(message, traces)) || mainTrace(message))?.trace_id ?? chosen;
   const current = list.find((trace) => trace.trace_id === chosen) ?? list[0];
   chosen = current?.trace_id ?? null;
   const focusedTop = panel.querySelector(".trace-top")?.contains(document.activeElement) ? document.activeElement.className : null;
@@ -93,18 +95,21 @@ function choose(traceId) {
 
 async function load() {
   const id = state.selected;
+  reading += 1;
+  const mine = reading;
   if (id === null) {
     traces = [];
     return draw();
   }
   try {
     const found = await api.tracesOf(id);
-    if (id !== state.selected) return undefined;
+    if (mine !== reading) return undefined;
     traces = found.filter((trace) => trace.spans.length);
     const message = findMessage(id);
     // Events tell of traces as they arrive; this answer tells whose they are, the message's own first.
     if (message) message.trace_ids = found.map((trace) => trace.trace_id);
   } catch (error) {
+    if (mine !== reading) return undefined;
     traces = [];
     if (findMessage(id)) complain(error);
   }
@@ -184,12 +189,12 @@ function closeSheet() {
   opener?.focus();
 }
 
-function onTrace({ trace_id: traceId, message_ids: messageIds, new_for: newFor }) {
+function onPress(messageId) {
+  if (!pinned && messageId === state.selected) picked = false;
+}
+
+function onTrace({ trace_id: traceId, message_ids: messageIds }) {
   if (!pinned) select(newestTraced()?.message_id ?? null);
-  if (!pinned && state.selected === state.lastPress?.messageId && newFor.includes(state.selected)) {
-    chosen = traceId;
-    picked = true;
-  }
   const shown = messageIds.includes(state.selected) || all().some((trace) => trace.trace_id === traceId || trace.linked_trace_ids?.includes(traceId));
   if (!shown || timer) return;
   // Spans come in small batches; drawing each would only make the panel restless.
@@ -213,6 +218,7 @@ export function startTrace({ revealMessage }) {
   narrow.addEventListener("change", closeSheet);
   document.addEventListener("keydown", (event) => event.key === "Escape" && closeSheet());
   on("trace", onTrace);
+  on("pressed", onPress);
   on("summaries", draw);
   on("user-selected", follow);
   on("synced", () => {
