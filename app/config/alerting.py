@@ -9,7 +9,7 @@ import os
 from difflib import get_close_matches
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from app.config.forms import web_address
 from app.errors import ConfigError
@@ -87,11 +87,11 @@ DEFAULTS = Alerting.model_construct()
 
 
 def unknown() -> list[str]:
-    """Those of the environment's names that look like a threshold and are none, each with the most similar one that is."""
+    """The names, in the environment and `.env`, that look like a threshold and are none, each with the most similar one that is."""
     known = [name.upper() for name in Alerting.model_fields]
     # ALERT_CHAT_ID is Alertmanager's: deploy/make-secrets takes it.
-    given = [name for name in os.environ if name.startswith("ALERT_") and name != "ALERT_CHAT_ID"]
-    odd = sorted(name for name in given if name not in known)
+    given = {name.upper() for name in (*os.environ, *DotEnvSettingsSource(Alerting).env_vars)}
+    odd = sorted(name for name in given - {*known, "ALERT_CHAT_ID"} if name.startswith("ALERT_"))
     nearest = {name: get_close_matches(name, known, n=1) for name in odd}
     return [f"{name} is no setting" + "".join(f"; is it {one}?" for one in nearest[name]) for name in odd]
 

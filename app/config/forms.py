@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
 from urllib.parse import unquote
+
+from pydantic import BeforeValidator
+
+#: An empty value is an unset one: so OpenTelemetry's specification of environment variables has it.
+OtlpProtocol = Annotated[Literal["http/protobuf"], BeforeValidator(lambda value: value or "http/protobuf")]
 
 
 def web_address(value: str) -> str:

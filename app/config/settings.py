@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.config.forms import header_pairs, web_address
+from app.config.forms import OtlpProtocol, header_pairs, web_address
 from app.config.secret_files import secrets_dir, unreadable
 from app.errors import ConfigError
 
@@ -144,7 +144,7 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: str = Field(
         "", description="OTLP/HTTP address of the Collector; empty: traces stay in the bot, for `/debug`."
     )
-    otel_exporter_otlp_protocol: Literal["http/protobuf"] = Field(
+    otel_exporter_otlp_protocol: OtlpProtocol = Field(
         "http/protobuf",
         description="How telemetry is sent: OTLP over HTTP is all there is (port 4318, not 4317).",
     )

@@ -103,7 +103,6 @@ class Worker:
                 await self._wait()
                 continue
             measure.taken(job)
-            _log.debug("job %d was claimed, attempt %d", job.id, job.attempt)
             self.running += 1
             try:
                 await self._work(job)
@@ -162,6 +161,7 @@ class Worker:
 
     async def _attempt(self, job: Job, span: Span) -> None:
         started = time.monotonic()
+        _log.debug("job %d was claimed, attempt %d", job.id, job.attempt)
         emit(Event.TASK_STARTED, job_id=job.id, attempt=job.attempt)
         try:
             await self._within_lease(job)

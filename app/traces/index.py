@@ -204,6 +204,7 @@ class TraceIndex:
                     gone = select(TraceRow.trace_id).where(TraceRow.started_at < old)
                     await session.execute(delete(TraceMessageRow).where(TraceMessageRow.trace_id.in_(gone)))
                     await session.execute(delete(TraceRow).where(TraceRow.started_at < old))
+            _log.debug("traces from before %s were removed from the index", old.isoformat(timespec="seconds"))
         except Exception:
             _log.exception("old traces could not be removed from the index")
 

@@ -42,11 +42,15 @@ class SharedVerbosity:
 
     async def run(self) -> None:
         """Follow what was said in any process, until cancelled. Without the database the level stays as it is."""
+        complained = False
         while True:
             try:
                 left_s = await self._left_s()
+                complained = False
             except Exception as error:  # whatever a driver raises means the same: the database is down
-                _log.info("it cannot be seen whether DEBUG is on (%s)", type(error).__qualname__)
+                if not complained:
+                    _log.info("it cannot be seen whether DEBUG is on (%s)", type(error).__qualname__)
+                complained = True
                 left_s = 0.0
             if left_s > 0:
                 self._here.debug_for(left_s)

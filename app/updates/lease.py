@@ -218,7 +218,8 @@ class Lease:
                     await self._see()
                     _log.debug("the lease of epoch %d was renewed", epoch)
                 return kept
-        except Exception:  # whatever a driver raises means the same: no heartbeat this time
+        except Exception as error:  # whatever a driver raises means the same: no heartbeat this time
+            _log.debug("the lease of epoch %d was not renewed (%s)", epoch, type(error).__qualname__)
             return time.monotonic() - self._renewed < self._expiry_s
 
     async def _give_back(self) -> None:

@@ -156,6 +156,7 @@ class Updates:
                     async with self._database.transaction() as session:
                         more = await forget(session)
                 await asyncio.sleep(0.05)  # others write, too
+            _log.debug("what is old was removed from the inbox")
         except Exception as error:  # whatever a driver raises means the same: the database is down
             _log.warning("old updates could not be removed (%s)", type(error).__qualname__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
 import pytest
@@ -59,14 +60,18 @@ async def test_a_restart_neither_ends_nor_prolongs_it_and_a_second_press_does(da
 
 
 async def test_without_the_database_the_level_stays_as_it_is(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "app.traces.verbosity")
     await SharedVerbosity(database, Told()).debug_for(60)
     there, real = Told(), database.reading
     monkeypatch.setattr(database, "reading", lambda: 1 / 0)
     looking = asyncio.create_task(SharedVerbosity(database, there).run())  # cancelled below
     await asyncio.sleep(0.1)
     assert there.seconds == []
+    assert [record.message for record in caplog.records if record.levelno >= logging.INFO] == [
+        "it cannot be seen whether DEBUG is on (ZeroDivisionError)"
+    ]
     monkeypatch.setattr(database, "reading", real)
     while not there.seconds:
         await asyncio.sleep(0.01)

@@ -46,6 +46,18 @@ def test_settings_change_thresholds_texts_and_links(
     }
 
 
+def test_a_name_that_is_none_is_told_wherever_it_stands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(".env").write_text("ALERT_QUEUE_DEPTH=7\nALERT_CHAT_ID=1\nRUNBOOK_URL=https://example.org\n")
+    monkeypatch.setenv("ALERT_ZZZ", "1")
+    assert main(["rules"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "tracegram: ALERT_QUEUE_DEPTH is no setting; is it ALERT_QUEUE_DEPTH_THRESHOLD?",
+        "tracegram: ALERT_ZZZ is no setting",
+    ]
+
+
 def test_every_wrong_threshold_gets_a_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

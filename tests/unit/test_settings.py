@@ -47,6 +47,10 @@ def test_a_token_is_all_that_is_needed() -> None:
     assert (given.bot_mode, given.web_port, given.admin_ids) == ("polling", 8080, frozenset())
 
 
+def test_an_empty_protocol_is_an_unset_one() -> None:
+    assert settings(otel_exporter_otlp_protocol="").otel_exporter_otlp_protocol == "http/protobuf"
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
