@@ -1,17 +1,20 @@
 """The ports of the stack on loopback: the usual ones, or free ones, and who holds one that is taken.
 
-A free port is free at the moment of asking; whoever starts at once gets it.
+A free port is free at the moment of asking, and none that the kernel may give to an outgoing connection meanwhile.
 """
 
 from __future__ import annotations
 
+import random
 import socket
-from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 HOST = "127.0.0.1"
 _LISTENING = "0A"
+#: Where free ports are looked for: over the usual ones of programs, below the range of outgoing connections.
+_LOWEST = 10_000
+_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class PortTaken(Exception):
@@ -43,25 +46,41 @@ class Ports:
 def free() -> Ports:
     """Ports that nobody holds now."""
     names = [field.name for field in fields(Ports)]
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in names]
-        for probe in sockets:
-            probe.bind((HOST, 0))
-        return Ports(**{name: probe.getsockname()[1] for name, probe in zip(names, sockets, strict=True)})
+    return Ports(**dict(zip(names, free_numbers(len(names)), strict=True)))
+
+
+def free_numbers(count: int) -> list[int]:
+    """So many different ports that nobody holds now; by chance, so that two who ask at the same time seldom get the same."""
+    first = int(_OUTGOING.read_text().split()[0]) if _OUTGOING.exists() else 0
+    # Where connections may have every port, or nobody says which, there is no room below them.
+    candidates = range(_LOWEST, first) if first > 2 * _LOWEST else range(_LOWEST, 65_536)
+    found = []
+    for port in random.sample(candidates, len(candidates)):
+        if _is_free(port):
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def check(ports: dict[str, int]) -> None:
     """Raises `PortTaken` when one of the named ports is in use."""
     for name, port in ports.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError as error:
-                raise PortTaken(
-                    f"port {port} ({name}) is in use by {holder(port)}. "
-                    f"End it, or choose another port: --port {name}=<number>, or --free-ports."
-                ) from error
+        if not _is_free(port):
+            raise PortTaken(
+                f"port {port} ({name}) is in use by {holder(port)}. "
+                f"End it, or choose another port: --port {name}=<number>, or --free-ports."
+            )
 
 
 def holder(port: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.main import run
 from app.sandbox.media import serve_media
 from app.sandbox.server import serve
+from deploy.native.ports import free_numbers
 from tests.kit.person import Person
 from tests.kit.telemetry import SECRETS, TOKEN, Captured
 
@@ -74,10 +74,8 @@ class World:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on, nor will by chance."""
+    return free_numbers(1)[0]
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from aiohttp import web
 from app.alerts.rules import Alert
 from deploy.native.alertmanager import here
 from deploy.native.build import program
+from tests.kit.bot import free_port
 from tests.kit.repository import ROOT
 from tests.kit.sandbox_client import TOKEN, running_sandbox
 from tests.kit.serving import serving
@@ -64,9 +64,7 @@ async def manager(folder: Path, configuration: str) -> AsyncIterator[Manager]:
     """Alertmanager with this configuration, on a free port."""
     shutil.copytree(SOURCE / "templates", folder / "templates")
     (folder / "alertmanager.yaml").write_text(configuration, encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             program("alertmanager"),

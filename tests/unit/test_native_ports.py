@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.native.ports import HOST, Ports, PortTaken, check, free
+from deploy.native.ports import HOST, Ports, PortTaken, check, free, free_numbers
 
 
 def test_a_taken_port_is_told_with_its_holder_and_what_to_do() -> None:
@@ -28,3 +28,13 @@ def test_free_ports_are_free_and_all_different() -> None:
 
     check(numbers)
     assert len(set(numbers.values())) == len(numbers)
+
+
+def test_no_outgoing_connection_is_given_a_free_port() -> None:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    if first <= 20_000:
+        pytest.skip("this machine gives every port to outgoing connections")
+    given = free_numbers(1000)
+
+    assert [port for port in given if first <= port <= last or port < 10_000] == []
+    assert len(set(given)) == 1000
