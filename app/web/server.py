@@ -13,15 +13,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from app.errors import ConfigError
-from app.web.connections import HEAD_S, MOST, Doorman
+from app.web.connections import HEAD_S, MOST, SERVER, Doorman
 from app.web.routes.webhook import MAX_BODY
 
 _log = logging.getLogger(__name__)
 
 #: How long a stop waits for requests that are being answered.
 _GRACE_S = 10.0
-#: How long a connection may wait for its next request.
-_KEEP_S = 75.0
 
 
 @web.middleware
@@ -29,20 +27,15 @@ async def _no_traceback(request: web.Request, handler: Handler) -> web.StreamRes
     """A failure of ours is a 503, so that Telegram brings the update again; its text stays inside."""
     try:
         return await handler(request)
-    except web.HTTPException as error:
-        return web.json_response({"error": error.reason}, status=error.status, headers=_allowed(error))
+    except web.HTTPException:
+        raise
     except Exception:
         _log.exception("a request failed")
         return web.json_response({"error": "try again later"}, status=503)
 
 
-def _allowed(error: web.HTTPException) -> dict[str, str]:
-    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-
-
 async def _name_ourselves(_: web.Request, response: web.StreamResponse) -> None:
-    # aiohttp would tell its version and Python's.
-    response.headers["Server"] = "tracegram"
+    response.headers["Server"] = SERVER
 
 
 def _telling(doormen: list[Doorman]) -> Middleware:
@@ -66,14 +59,7 @@ async def serve(
     )
     application.on_response_prepare.append(_name_ourselves)
     application.add_routes(routes)
-    # A compressed body may grow a thousandfold: none is unpacked.
-    runner = web.AppRunner(
-        application,
-        access_log=None,
-        shutdown_timeout=_GRACE_S,
-        keepalive_timeout=_KEEP_S,
-        auto_decompress=False,
-    )
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_GRACE_S)
     await runner.setup()
     doormen.append(
         Doorman(cast(web.Server, runner.server), most=MOST, head_s=HEAD_S)

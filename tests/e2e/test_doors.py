@@ -106,6 +106,47 @@ async def test_a_body_that_does_not_come_is_answered_408(
             assert (await asyncio.wait_for(reader.readline(), 10)).split()[1] == b"408"
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: a-secret\r\n\r\n", "HTTP/1.0 400 Bad Request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\na-secret\x00: 1\r\n\r\n", "HTTP/1.0 400 Bad Request"),
+        (b"GET / HTTP/a-secret\r\n\r\n", "HTTP/1.0 400 Bad Request"),
+        (b"\x16\x03\x01 a-secret\r\n\r\n", "HTTP/1.0 400 Bad Request"),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: a-secret\r\n\r\n",
+            "HTTP/1.1 417 Expectation Failed",
+        ),
+        (
+            b"GET /no HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: a-secret\r\n\r\n",
+            "HTTP/1.1 417 Expectation Failed",
+        ),
+        (b"GET /a-secret HTTP/1.0\r\n\r\n", "HTTP/1.0 404 Not Found"),
+    ],
+    ids=["length", "name", "version", "TLS", "expect", "expect nowhere", "nowhere"],
+)
+async def test_what_cannot_be_answered_is_told_by_its_kind_and_not_quoted(
+    telemetry: Captured, tmp_path: Path, sent: bytes, status: str
+) -> None:
+    async with world(telemetry, tmp_path) as here:
+        async with _raw(here) as (reader, writer):
+            writer.write(sent)
+            answer = await asyncio.wait_for(reader.read(), 10)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().splitlines()
+    headers = dict(line.split(": ", 1) for line in lines)
+    headers = {name: value for name, value in headers.items() if name not in ("Date", "Connection")}
+    assert (first, json.loads(body), headers) == (
+        status,
+        {"error": status[len("HTTP/1.0 400 ") :]},
+        {
+            "Content-Type": "application/json; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Server": "tracegram",
+        },
+    )
+
+
 async def test_too_many_connections_are_turned_away_and_the_others_served(
     telemetry: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -261,4 +261,5 @@ def test_no_input_breaks_a_door_or_makes_it_grow(bot: Bot) -> None:
     log = bot.log.read_text()
     for secret in (SECRET, PASSWORD, TOKEN.split(":")[1], MARK):
         assert secret not in log
-    assert "Traceback" not in log
+    # A failure that nobody foresaw is answered with 503, and told here.
+    assert "a request failed" not in log
