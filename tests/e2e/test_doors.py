@@ -118,12 +118,16 @@ async def test_a_body_that_does_not_come_is_answered_408(
             "HTTP/1.1 417 Expectation Failed",
         ),
         (
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: \xff\r\n\r\n",
+            "HTTP/1.1 400 Bad Request",
+        ),
+        (
             b"GET /no HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: a-secret\r\n\r\n",
             "HTTP/1.1 417 Expectation Failed",
         ),
         (b"GET /a-secret HTTP/1.0\r\n\r\n", "HTTP/1.0 404 Not Found"),
     ],
-    ids=["length", "name", "version", "TLS", "expect", "expect nowhere", "nowhere"],
+    ids=["length", "name", "version", "TLS", "expect", "expect bytes", "expect nowhere", "nowhere"],
 )
 async def test_what_cannot_be_answered_is_told_by_its_kind_and_not_quoted(
     telemetry: Captured, tmp_path: Path, sent: bytes, status: str
