@@ -67,6 +67,10 @@ class Archive:
         start = query.replace("-", "").lower()
         if not _HEX.fullmatch(start):
             return []
+        # Tempo's search leaves out the zeros that an ID begins with.
+        return await self._beginning(start) or await self._beginning(start.zfill(32))
+
+    async def _beginning(self, start: str) -> list[str]:
         recorded = [*self.recorder.find(start), *await self.traces.by_id(start)]
         if recorded:
             return list(dict.fromkeys(trace.trace_id for trace in recorded))

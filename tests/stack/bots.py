@@ -54,6 +54,14 @@ class Bot:
             assert answer.status == 200, await answer.text()
             return int((await answer.json())["update_id"])
 
+    async def debug(self, cid: str) -> str:
+        """What the bot answers to the admin who asks for a trace; Alertmanager may write into the same chat meanwhile."""
+        sent = await self.admin.say(f"/debug {cid}")
+        told = await self.admin.until(
+            lambda m: m["message_id"] > sent["message_id"] and cid in (m["text"] or "")
+        )
+        return str(told["text"])
+
     async def metrics(self) -> str:
         """What Prometheus scrapes."""
         headers = {"Accept": "application/openmetrics-text; version=1.0.0"}

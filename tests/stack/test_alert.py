@@ -92,7 +92,9 @@ async def _is_kept(stack: Stack, update_id: int) -> None:
 
 
 async def _counted(stack: Stack) -> list[Any]:
-    found = await get(f"{stack.prometheus}/api/v1/query", query='bot_updates_total{job="tracegram"}')
+    found = await get(
+        f"{stack.prometheus}/api/v1/query", query='bot_updates_total{job="tracegram",outcome!="error"} > 0'
+    )
     return list(found["data"]["result"])
 
 

@@ -19,7 +19,7 @@ from deploy.grafana.source.panel import Query
 from deploy.grafana.source.promql import buckets
 from deploy.native.run import Stack
 from tests.kit.telemetry import SECRETS
-from tests.stack.backends import Json, eventually, get, lines, series, trace
+from tests.stack.backends import Json, eventually, get, lines, searched, series, trace
 from tests.stack.bots import Bot, bot
 from tests.stack.hurry import hurried
 
@@ -121,8 +121,7 @@ async def _found(stack: Stack, query: Query, expr: str) -> list[Any]:
         case "loki":
             return [line for _, line in await lines(stack, expr)]
         case "tempo":
-            found: list[Json] = (await get(f"{stack.tempo}/api/search", q=expr)).get("traces", [])
-            return found
+            return await searched(stack, expr)
 
 
 @pytest.mark.parametrize("query", _QUERIES)
@@ -168,14 +167,14 @@ async def test_a_dot_of_the_heatmap_opens_its_trace(played: Stack) -> None:
 
 async def test_a_failed_trace_leads_to_its_log_lines_and_its_rates(played: Stack) -> None:
     """As Grafana follows a span: with the attributes of the data source's `tags`, under their names in the other source."""
-    found = await get(f"{played.tempo}/api/search", q="{ status = error }")
+    failed = await searched(played, "{ status = error }")
     tags = 'service_name="tracegram"'
     source = _source("tempo")
     told = source["tracesToLogsV2"]["query"].replace("$${__tags}", tags)
 
-    assert found["traces"] != []
-    for kept in found["traces"]:
-        await eventually(partial(lines, played, told.replace("$${__trace.traceId}", kept["traceID"])))
+    assert failed != []
+    for cid in failed:
+        await eventually(partial(lines, played, told.replace("$${__trace.traceId}", cid)))
     for asked in source["tracesToMetrics"]["queries"]:
         assert await series(played, asked["query"].replace("$$__tags", tags)) != [], asked["name"]
 

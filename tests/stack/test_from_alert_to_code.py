@@ -15,7 +15,7 @@ import pytest
 from deploy.grafana.source.__main__ import BOARDS
 from deploy.native.run import Stack
 from tests.kit.repository import ROOT
-from tests.stack.backends import Json, eventually, get, lines, scopes, series, trace
+from tests.stack.backends import Json, eventually, get, lines, scopes, searched, series, trace
 from tests.stack.bots import Bot, bot
 from tests.stack.hurry import hurried
 from tests.stack.pictures import Camera
@@ -47,8 +47,7 @@ async def test_an_alert_leads_to_the_line_of_code(tmp_path: Path) -> None:
         await camera.board("updates")
 
         # 3. A trace of it.
-        traces = await get(f"{stack.tempo}/api/search", q=_query("overview", "Failed traces"))
-        cid = traces["traces"][0]["traceID"]
+        [cid, *_] = await searched(stack, _query("overview", "Failed traces"))
         kept = await eventually(lambda: trace(stack, cid))
         assert _failed(kept) == {"process message", "handle not_understood", "sendMessage"}
         await camera.trace(cid, kept)
@@ -63,7 +62,7 @@ async def test_an_alert_leads_to_the_line_of_code(tmp_path: Path) -> None:
         # 5. The same in the chat.
         async with here.sandbox.delete("/sandbox/faults") as answer:
             assert answer.status == 200
-        told = await here.admin.answer_to(f"/debug {cid}")
+        told = await here.debug(cid)
         assert "DOWNSTREAM_ERROR" in told
         await camera.chat(here)
 

@@ -18,7 +18,7 @@ async def test_an_update_that_fails_late_is_kept(stack: Stack, tmp_path: Path) -
         )
         [(told, _)] = await eventually(lambda: lines(stack, query), 60)
         kept = await eventually(lambda: trace(stack, told["trace_id"]), 60)
-        answer = await here.admin.answer_to(f"/debug {told['trace_id']}")
+        answer = await here.debug(told["trace_id"])
     assert policies(kept) == {"late"}
     assert {"receive message", "process message", "sendMessage"} <= set(span_names(kept))
     assert "Kept by policy late." in answer

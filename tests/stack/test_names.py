@@ -40,7 +40,9 @@ async def test_scrape_and_otlp_give_the_names_and_labels_of_the_catalogue(
 ) -> None:
     async with bot(stack, tmp_path) as here:
         await _converse(here)
-        scraped = await eventually(lambda: _names(stack, "tracegram", {"bot_jobs_total"}), 60)
+        scraped = await eventually(
+            lambda: _names(stack, "tracegram", {"bot_download_duration_seconds_count"}), 60
+        )
         pushed = await eventually(lambda: _names(stack, "otlp/tracegram", set(scraped)), 60)
     assert scraped == {name: DECLARED.get(name) for name in scraped}
     assert pushed == {name: DECLARED.get(name) for name in pushed}

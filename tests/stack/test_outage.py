@@ -55,7 +55,7 @@ async def test_what_is_away_misses_nothing(stack: Stack, tmp_path: Path, name: s
         before = await _rejected(here, menu, 3)
         if crashes:
             # The spans that its sampling has not decided about are in its memory alone: a crash costs them.
-            await asyncio.sleep(3)
+            await _all_arrive(stack, before, 30)
             stack.kill(name)
         else:
             await stack.stop(name)

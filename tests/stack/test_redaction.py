@@ -217,7 +217,9 @@ async def test_the_collector_itself_says_nothing_of_it(stack: Stack) -> None:
         return "Dropping data" in stack.log_of("collector").read_text()
 
     await eventually(refused)
-    found = await eventually(lambda: series(stack, 'traces_span_metrics_calls_total{span_name="GET ****"}'))
+    found = await eventually(
+        lambda: series(stack, 'traces_span_metrics_calls_total{job="spans/tracegram",span_name="GET ****"}')
+    )
 
     _free_of_secrets(stack.log_of("collector").read_text())
     _free_of_secrets(await text(stack.collector_metrics))
