@@ -101,7 +101,6 @@ class _Connection(web.RequestHandler):
         response.force_close()
         return response
 
-
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
