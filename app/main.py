@@ -179,13 +179,17 @@ class Runtime:
     async def work(self, stop: asyncio.Event, *more: Coroutine[Any, Any, None]) -> None:
         """Run the loops that every process has, and `more`, until `stop` is set; its doors are open by then."""
         watches = (self.queue_watch.run(), self.vitals.run(), watch_loop_lag())
-        own = (self.worker.run(), self.traces.run(), self.verbosity.run(), *watches)
+        own = (self.worker.run(), self.verbosity.run(), *watches)
         async with asyncio.TaskGroup() as group:
             loops = [group.create_task(loop) for loop in (*own, *more)]
+            writing = group.create_task(self.traces.run())
             await stop.wait()
             _log.info("stopping")
             for loop in loops:
                 loop.cancel()
+            # What ends while they drain is written, too.
+            await asyncio.wait(loops)
+            writing.cancel()
 
     def _base(self) -> Mapping[str, Any]:
         return {

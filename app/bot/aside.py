@@ -1,4 +1,4 @@
-"""Tells people that an update was given up: an event in its trace, a count, and a message to the admins.
+"""Tells people that an update was given up: a span and an event in its trace, a count, and a message to the admins.
 
 Admins get a message a minute at most; the next one says how many more there were.
 """
@@ -10,9 +10,11 @@ import time
 
 from aiogram import Bot
 from opentelemetry.context import attach, detach
+from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from app.bot.locales import say
 from app.bot.middlewares.measure import known_type
+from app.telemetry import tracer
 from app.telemetry.catalogue import SET_ASIDE
 from app.telemetry.context import continued, correlation_id, support_code
 from app.telemetry.contract import Event
@@ -40,13 +42,7 @@ class TellOfSetAside:
         token = attach(continued(update.traceparent))
         try:
             count(SET_ASIDE, update_type=kind)
-            emit(
-                Event.UPDATE_SET_ASIDE,
-                update_id=update.update_id,
-                update_type=kind,
-                attempt=update.attempt,
-                error_type=update.error_type,
-            )
+            _tell_trace(kind, update)
             await self._tell_admins(kind, update)
         finally:
             detach(token)
@@ -71,3 +67,27 @@ class TellOfSetAside:
                 await self._bot.send_message(admin_id, text)
             except Exception as error:  # one may have blocked the bot: the others are told all the same
                 _log.warning("an admin was not told: %s", type(error).__qualname__)
+
+
+def _tell_trace(kind: str, update: GivenUp) -> None:
+    """Its last attempt may have died with its process, and then the trace would say nothing of how it ended."""
+    attributes = {
+        "messaging.system": "telegram",
+        "messaging.message.id": str(update.update_id),
+        "telegram.update.type": kind,
+        "telegram.update.outcome": "set_aside",
+        "error.type": update.error_type,
+        "reason_code": update.reason,
+    }
+    with tracer.start_as_current_span(
+        f"set aside {kind}", kind=SpanKind.CONSUMER, attributes=attributes
+    ) as span:
+        span.set_status(Status(StatusCode.ERROR))
+        emit(
+            Event.UPDATE_SET_ASIDE,
+            update_id=update.update_id,
+            update_type=kind,
+            attempt=update.attempt,
+            error_type=update.error_type,
+            reason_code=update.reason,
+        )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from aiogram.exceptions import AiogramError
+from aiogram.exceptions import AiogramError, TelegramRetryAfter
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.errors import DeadlinePassed, JobError, Reason
+from app.errors import DeadlinePassed, JobError, Reason, Superseded
 
 
 def reason_of(error: Exception) -> Reason:
@@ -17,6 +17,10 @@ def reason_of(error: Exception) -> Reason:
             return Reason.DB_ERROR
         case TimeoutError() | DeadlinePassed():
             return Reason.DOWNSTREAM_TIMEOUT
+        case TelegramRetryAfter():
+            return Reason.RATE_LIMIT
+        case Superseded():
+            return Reason.NOOP
         case AiogramError():
             # aiogram turns a timeout into an error of the network, and hides what it was.
             slow = isinstance(error.__context__, TimeoutError)

@@ -57,7 +57,7 @@ def _line_of_rows(dossier: Dossier) -> TraceLine | None:
 
 def _facts(language: str, dossier: Dossier, grafana: str, service: str) -> Iterator[str]:
     """Lines of HTML: reason and advice, then the rows behind the trace, then where else it is."""
-    reason = dossier.trace.reason if dossier.trace else _reason_of_rows(dossier)
+    reason = (dossier.trace.reason if dossier.trace else "") or _reason_of_rows(dossier)
     if reason in set(Reason):
         advice = say(language, f"advice_{_advice(reason, dossier.trace)}")
         yield say(language, "debug_reason", reason=reason, advice=advice)
@@ -76,7 +76,11 @@ def _facts(language: str, dossier: Dossier, grafana: str, service: str) -> Itera
 
 
 def _reason_of_rows(dossier: Dossier) -> str:
-    return dossier.update.reason if dossier.update else dossier.jobs[0].reason
+    """Of its own row; an update's jobs have traces of their own."""
+    own = [
+        row.reason for row in (dossier.update, *dossier.jobs) if row is not None and row.cid == dossier.cid
+    ]
+    return own[0] if own else ""
 
 
 def _advice(reason: str, trace: TraceRecord | None) -> str:

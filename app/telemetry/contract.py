@@ -131,7 +131,7 @@ CONTRACT: dict[Event, Terms] = {
     ),
     Event.UPDATE_SET_ASIDE: Terms(
         "The update failed for the last time; it is kept for people to look at.",
-        ("update_id", "update_type", "attempt", "error_type"),
+        ("update_id", "update_type", "attempt", "error_type", "reason_code"),
         level=logging.ERROR,
     ),
     Event.LOCK_ACQUIRED: Terms("This instance is ACTIVE from now on.", ("epoch", "how", "silent_ms")),

@@ -18,6 +18,7 @@ from opentelemetry.trace import format_trace_id
 from app.telemetry.weight import EVENT, SPAN, weight
 
 Status = Literal["unset", "ok", "error"]
+_DUPLICATE = "DUPLICATE_UPDATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,27 @@ class TraceRecord:
 
     @property
     def reason(self) -> str:
-        """The last reason code that an event or a span of it gave, or an empty text. A duplicate is one only alone."""
-        told = [event.fields["reason_code"] for event in self.events if "reason_code" in event.fields]
-        marked = [span.attributes["reason_code"] for span in self.spans if "reason_code" in span.attributes]
-        first = [code for code in told or marked if code != "DUPLICATE_UPDATE"]
-        return str((first or told or marked or [""])[-1])
+        """The last reason code that an event, or else a span, of it gave, or an empty text.
+
+        What failed before an attempt that did not fail is no reason any more, and a duplicate is one only alone.
+        """
+        events, since_ns = self._since_failure()
+        spans = [span for span in self.spans if span.start_ns > since_ns]
+        told = [event.fields["reason_code"] for event in events if "reason_code" in event.fields]
+        marked = [span.attributes["reason_code"] for span in spans if "reason_code" in span.attributes]
+        own = [[code for code in codes if code != _DUPLICATE] for codes in (told, marked)]
+        return str(next((codes[-1] for codes in (*own, told, marked) if codes), ""))
+
+    def _since_failure(self) -> tuple[list[EventRecord], int]:
+        """The events after the last failed attempt, and its end, when an attempt after it did not fail; else all."""
+        failures = [at for at, event in enumerate(self.events) if event.name == "DISPATCH_FAIL"]
+        if not failures:
+            return self.events, -1
+        after = self.events[failures[-1] + 1 :]
+        done = [event for event in after if event.name == "DISPATCH_OK"]
+        if all(event.fields.get("reason_code") == _DUPLICATE for event in done):
+            return self.events, -1
+        return after, self.events[failures[-1]].at_ns
 
     def has(self, key: str, value: object) -> bool:
         """Whether a span of it has this attribute."""

@@ -31,6 +31,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from app.db.clock import clock, moment
 from app.db.line import Line
 from app.db.models import LockRow, UpdateState
+from app.errors import Reason
 from app.updates.envelope import EXPRESS, PRESS, PRESS_LIFE_S
 from app.updates.inbox import IS_RUNNING, IS_WAITING, TABLE, is_open
 from app.updates.patience import DEATHS, pause_after_death_s
@@ -62,6 +63,7 @@ class GivenUp:
     traceparent: str
     attempt: int
     error_type: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,7 @@ async def requeue(session: AsyncSession, epoch: int, running: Collection[int]) -
     )
     found = (await session.execute(orphans)).all()
     hopeless = [
-        GivenUp(row.update_id, row.kind, row.traceparent, row.attempts, "ProcessDied")
+        GivenUp(row.update_id, row.kind, row.traceparent, row.attempts, "ProcessDied", Reason.INTERNAL_ERROR)
         for row in found
         if row.deaths + 1 >= DEATHS
     ]
@@ -268,7 +270,7 @@ async def requeue(session: AsyncSession, epoch: int, running: Collection[int]) -
                 state=UpdateState.SET_ASIDE,
                 lane=None,
                 outcome="error",
-                reason="INTERNAL_ERROR",
+                reason=Reason.INTERNAL_ERROR,
                 deaths=TABLE.c.deaths + 1,
                 finished_at=datetime.now(UTC),
             )

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import UpdateState
 from app.db.session import Database
-from app.errors import Superseded
+from app.errors import Reason, Superseded
 from app.updates import claims
 from app.updates.claims import Claimed, GivenUp, Settlement
 from app.updates.patience import FAILURES, LONGEST_ASKED_S, goes_on, pause_s
@@ -105,7 +105,8 @@ class Turn:
     def given_up(self) -> GivenUp:
         """What people are told of an update that failed for good."""
         update = self.claimed
-        return GivenUp(update.update_id, update.kind, update.traceparent, update.attempt, self.failed)
+        reason = self.reason or Reason.INTERNAL_ERROR
+        return GivenUp(update.update_id, update.kind, update.traceparent, update.attempt, self.failed, reason)
 
     def settlement(self) -> Settlement | None:
         """What is left to be written; None when the handler's transaction has written it."""

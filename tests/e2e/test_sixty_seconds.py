@@ -223,7 +223,7 @@ async def test_a_failed_update_has_a_reason_and_an_advice(telemetry: Captured, t
         await here.updates_done()
         lines = (await _debug(here, str(said["update_id"])))["text"].splitlines()
     assert lines[0].startswith("❌ message · error, DOWNSTREAM_ERROR · ")
-    assert lines[2].startswith("💡 DOWNSTREAM_ERROR: the other side failed")
+    assert lines[2].startswith("💡 DOWNSTREAM_ERROR: Telegram or the link's site failed")
     assert re.fullmatch(
         rf"📥 update {said['update_id']} \(message\): done · error · DOWNSTREAM_ERROR · attempt 1 · \S+ ms · start",
         lines[3],
@@ -272,7 +272,7 @@ async def test_a_job_and_its_update_are_told_from_both_sides(
         job = await here.admin.until(lambda m: m["edit_date"])
         lines = job["text"].splitlines()
         assert lines[0].startswith("❌ jobs.download · failed, DOWNSTREAM_ERROR · ")
-        assert lines[2].startswith("💡 DOWNSTREAM_ERROR: the other side failed")
+        assert lines[2].startswith("💡 DOWNSTREAM_ERROR: Telegram or the link's site failed")
         assert re.fullmatch(r"⚙️ job 1: failed · DOWNSTREAM_ERROR · attempt 1 · \S+ m?s", lines[3])
         assert f"Events · message {update_cid[:8]}" in lines
         assert job["keyboard"][0][0] == {

@@ -225,6 +225,7 @@ async def test_an_update_that_keeps_failing_is_set_aside_and_people_are_told(
         "update_type": "message",
         "attempt": 3,
         "error_type": "RuntimeError",
+        "reason_code": "INTERNAL_ERROR",
     }
     assert telemetry.metrics()["bot.updates.set.aside", (("update_type", "message"),)] == 1
 

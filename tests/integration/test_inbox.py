@@ -282,7 +282,7 @@ async def test_a_poisonous_update_is_set_aside_and_its_chat_goes_on(database: Da
         await here.all_done()
         rows = await here.rows()
     assert here.script.begun == [1, 1, 1, 2]
-    assert here.script.given_up == [GivenUp(1, "message", FIRST, 3, "ValueError")]
+    assert here.script.given_up == [GivenUp(1, "message", FIRST, 3, "ValueError", "INTERNAL_ERROR")]
     assert {number: row.state for number, row in rows.items()} == {1: "set_aside", 2: "done"}
     assert rows[1].body == message(1).decode()  # for people to look at
 
@@ -360,7 +360,7 @@ async def test_an_update_that_its_process_never_survives_is_set_aside(database: 
     async with instance(database) as here:
         await here.all_done()
         rows = await here.rows()
-    assert here.script.given_up == [GivenUp(1, "message", FIRST, 10, "ProcessDied")]
+    assert here.script.given_up == [GivenUp(1, "message", FIRST, 10, "ProcessDied", "INTERNAL_ERROR")]
     assert {number: (row.state, row.attempts, row.deaths) for number, row in rows.items()} == {
         1: ("set_aside", 10, 10),
         2: ("done", 10, 9),

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.bot.reasons import reason_of
-from app.errors import LinkNotAllowed, Reason, TookTooLong
+from app.errors import LinkNotAllowed, Reason, Superseded, TookTooLong
 
 
 def slow_telegram() -> TelegramNetworkError:
@@ -34,7 +34,8 @@ def slow_telegram() -> TelegramNetworkError:
         (slow_telegram(), Reason.DOWNSTREAM_TIMEOUT),
         (TelegramNetworkError(GetMe(), "refused"), Reason.DOWNSTREAM_ERROR),
         (TelegramBadRequest(GetMe(), "no"), Reason.DOWNSTREAM_ERROR),
-        (TelegramRetryAfter(GetMe(), "slow down", 99), Reason.DOWNSTREAM_ERROR),
+        (TelegramRetryAfter(GetMe(), "slow down", 99), Reason.RATE_LIMIT),
+        (Superseded(), Reason.NOOP),
         (ClientDecodeError("no JSON", ValueError(), "<html>"), Reason.DOWNSTREAM_ERROR),
         (ConnectionResetError(), Reason.DOWNSTREAM_ERROR),
         (KeyError("x"), Reason.INTERNAL_ERROR),

@@ -38,6 +38,13 @@ FAILED = span(
 )
 LATER = span("process message", 8, status="error", **FAILED.attributes)
 REJECTED = event("CALLBACK_REJECTED", reason_code="STATE_MISMATCH", reason_text="x")
+BROKEN = event("DISPATCH_FAIL", at_ms=0.000006, reason_code="DB_ERROR")
+MARKED = span(
+    "process message", 5, status="error", **{**FAILED.attributes, "reason_code": "VALIDATION_FAILED"}
+)
+ASIDE = span(
+    "set aside message", 9, status="error", **DOOR, **dict[str, Any]({"telegram.update.outcome": "set_aside"})
+)
 AGAIN = event("DISPATCH_OK", reason_code="DUPLICATE_UPDATE", outcome="duplicate")
 
 
@@ -55,12 +62,19 @@ AGAIN = event("DISPATCH_OK", reason_code="DUPLICATE_UPDATE", outcome="duplicate"
         ([RECEIVED, HANDLED, REJECTED], "rejected, STATE_MISMATCH", True),
         ([RECEIVED, HANDLED, REJECTED, AGAIN], "rejected, STATE_MISMATCH", True),
         ([RECEIVED, HANDLED, AGAIN], "handled, DUPLICATE_UPDATE", False),
+        ([RECEIVED, FAILED, BROKEN, HANDLED, event("DISPATCH_OK")], "handled", False),
+        ([RECEIVED, FAILED, BROKEN, AGAIN], "error, DB_ERROR", True),
+        ([RECEIVED, MARKED, AGAIN], "error, VALIDATION_FAILED", True),
+        ([RECEIVED, MARKED, BROKEN, HANDLED, event("DISPATCH_OK")], "handled", False),
+        ([RECEIVED, ASIDE, event("UPDATE_SET_ASIDE", reason_code="INTERNAL_ERROR")], "set_aside, INTERNAL_ERROR", True),
         ([span("receive message", 1, "server", **DOOR, reason_code="PASSIVE_REJECT")], "rejected, PASSIVE_REJECT", True),
         ([span("lease takeover", 1, "internal")], "done", False),
     ],
     ids=[
         "only received", "handled", "success", "failed", "failed with a reason", "failed, then handled",
-        "in another order", "failed twice", "rejected", "rejected, sent twice", "sent twice", "passive", "no update",
+        "in another order", "failed twice", "rejected", "rejected, sent twice", "sent twice",
+        "failed with a reason, then handled", "failed, sent twice", "unreadable, sent twice",
+        "marked, then handled", "set aside", "passive", "no update",
     ],
 )  # fmt: skip
 def test_how_it_ended(parts: list[SpanRecord | EventRecord], ended: str, bad: bool) -> None:

@@ -88,7 +88,7 @@ TEXTS = {
     "advice_RATE_LIMIT": "too many requests: ask to wait a minute.",
     "advice_DUPLICATE_UPDATE": "Telegram sent it twice; the first one counted.",
     "advice_DOWNSTREAM_TIMEOUT": "the other side was too slow: ask to try again, and look at the slow span.",
-    "advice_DOWNSTREAM_ERROR": "the other side failed: try the link yourself, then look at the failed span.",
+    "advice_DOWNSTREAM_ERROR": "Telegram or the link's site failed: look at the failed span, and try the link yourself.",
     "advice_DB_ERROR": "the database failed: run tracegram doctor.",
     "advice_INTERNAL_ERROR": "a bug of ours: look at error.type of the failed span and at the log lines of this cid.",
 }
