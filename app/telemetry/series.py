@@ -2,6 +2,9 @@
 
 A set of labels is looked at once; what comes again finds its numbers by the labels as they were given. The number of
 series is bounded: what comes after that is counted together, under the label that the specification names for it.
+
+An exemplar is chosen while its span is open, and the span is marked, so that the Collector keeps the trace when it comes to
+judge it. It stays for a while: a trace is kept for each exemplar, so with the newest of each bucket all would be.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from threading import Lock
 from time import time_ns
 from typing import Any
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, NumberDataPoint
 from opentelemetry.trace import get_current_span
@@ -22,8 +25,10 @@ _MOST = 2000
 _REST: Mapping[str, Any] = {"otel.metric.overflow": True}
 _TEXT = frozenset([str])
 
-#: When a value was recorded, which, and where: what it takes to name the trace, should anybody ask.
-_Seen = tuple[int, float, Context]
+#: The attribute by which `otel/collector.yaml` tells the traces that exemplars name.
+EXEMPLAR = "tracegram.exemplar"
+#: For so long an exemplar stays.
+_HELD_NS = 60 * 1_000_000_000
 
 
 class Numbers:
@@ -35,12 +40,14 @@ class Numbers:
         self.attributes = attributes
         self.since_ns = since_ns
         self.value: float = 0
-        self._seen: _Seen | None = None
+        self._seen: Exemplar | None = None
 
-    def add(self, value: float, context: Context) -> None:
+    def add(self, value: float, context: Context | None) -> None:
         """Let the series grow by so much."""
         self.value += value
-        self._seen = (time_ns(), value, context)
+        seen = self._seen
+        if seen is None or not 0 <= time_ns() - seen.time_unix_nano < _HELD_NS:
+            self._seen = _exemplar(value, context) or seen
 
     def set(self, value: float) -> None:
         """Let the series stand at this value."""
@@ -48,7 +55,8 @@ class Numbers:
 
     def point(self, at_ns: int) -> NumberDataPoint:
         """What the series says now."""
-        return NumberDataPoint(self.attributes, self.since_ns, at_ns, self.value, _exemplars([self._seen]))
+        exemplars = [] if self._seen is None else [self._seen]
+        return NumberDataPoint(self.attributes, self.since_ns, at_ns, self.value, exemplars)
 
 
 class Buckets:
@@ -61,15 +69,17 @@ class Buckets:
         self.since_ns = since_ns
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
-        self._seen: list[_Seen | None] = [None] * (len(bounds) + 1)
+        self._seen: list[Exemplar | None] = [None] * (len(bounds) + 1)
         self._sum: float = 0
         self._least, self._most = float("inf"), float("-inf")
 
-    def add(self, value: float, context: Context) -> None:
+    def add(self, value: float, context: Context | None) -> None:
         """Record one value."""
         bucket = bisect_left(self._bounds, value)
         self._counts[bucket] += 1
-        self._seen[bucket] = (time_ns(), value, context)
+        seen = self._seen[bucket]
+        if seen is None or not 0 <= time_ns() - seen.time_unix_nano < _HELD_NS:
+            self._seen[bucket] = _exemplar(value, context) or seen
         self._sum += value
         if value < self._least:
             self._least = value
@@ -88,7 +98,7 @@ class Buckets:
             self._bounds,
             self._least,
             self._most,
-            _exemplars(self._seen),
+            [seen for seen in self._seen if seen is not None],
         )
 
 
@@ -115,7 +125,7 @@ class Series:
         """Add or record one value."""
         series = self._of(attributes or {})
         with self._lock:
-            series.add(value, get_current() if context is None else context)
+            series.add(value, context)
 
     def set(self, value: float, attributes: Mapping[str, Any] | None) -> None:
         """Let one series stand at a value."""
@@ -155,12 +165,11 @@ class Series:
             return series
 
 
-def _exemplars(seen: Sequence[_Seen | None]) -> list[Exemplar]:
-    found = []
-    for one in seen:
-        if one is not None:
-            at_ns, value, context = one
-            span = get_current_span(context).get_span_context()
-            if span.is_valid and span.trace_flags.sampled:
-                found.append(Exemplar({}, value, at_ns, span.span_id, span.trace_id))
-    return found
+def _exemplar(value: float, context: Context | None) -> Exemplar | None:
+    """Where a value is recorded, if that is in an open span, which is marked: else nobody could keep its trace."""
+    span = get_current_span(context)
+    if not span.is_recording():
+        return None
+    span.set_attribute(EXEMPLAR, True)
+    ids = span.get_span_context()
+    return Exemplar({}, value, time_ns(), ids.span_id, ids.trace_id)

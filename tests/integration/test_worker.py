@@ -38,7 +38,7 @@ from tests.kit.jobs import (
     until,
     working,
 )
-from tests.kit.telemetry import Captured, Series
+from tests.kit.telemetry import Captured, Series, attributes
 
 sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -73,7 +73,7 @@ async def test_a_job_that_succeeds(database: Database, folder: Path, telemetry: 
     assert telemetry.tree(cid) == ["send jobs.download", "  process jobs.download", "    download"]
     process = next(span for span in telemetry.trace(cid) if span.name == "process jobs.download")
     assert [format_trace_id(link.context.trace_id) for link in process.links] == [update_cid]
-    assert dict(process.attributes or {}) == {
+    assert attributes(process) == {
         "messaging.system": "tracegram",
         "messaging.operation.name": "process",
         "messaging.operation.type": "process",

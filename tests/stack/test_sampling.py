@@ -27,6 +27,7 @@ _KEPT: dict[str, dict[str, Any]] = {
     "alerts": {"attributes": attributes(alert__name="HighErrorRate")},
     "failovers": {"attributes": attributes(tracegram__lease__epoch=2)},
     "slow-updates": {"seconds": 1.5, "attributes": attributes(telegram__update__type="message")},
+    "exemplars": {"attributes": attributes(tracegram__exemplar=True)},
 }
 
 

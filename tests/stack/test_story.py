@@ -60,7 +60,7 @@ async def test_the_same_trace_id_is_found_everywhere(keeping: Stack, tmp_path: P
             "      UPDATE",
         ]
         kept = await trace(keeping, cid)
-        assert policies(kept) == {"share"}
+        assert policies(kept) == {"exemplars"}
         [job_cid] = _linked(kept)
         job = await eventually(lambda: trace(keeping, job_cid))
         assert (policies(job), set(_linked(job))) == ({"jobs"}, {cid})
@@ -78,7 +78,7 @@ async def test_the_same_trace_id_is_found_everywhere(keeping: Stack, tmp_path: P
         )
 
         # The bot itself.
-        assert "Kept by policy share." in await here.debug(cid)
+        assert "Kept by policy exemplars." in await here.debug(cid)
 
 
 async def _events(stack: Stack, cid: str, number: int) -> list[str]:

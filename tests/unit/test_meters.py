@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import Span, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from app.telemetry.catalogue import UPDATE_LATENCY, UPDATES
 from app.telemetry.meters import Meters
@@ -112,30 +114,109 @@ def test_series_beyond_the_limit_are_counted_together() -> None:
     assert len(counter.series._known) <= 4000  # type: ignore[attr-defined]  # the memory itself is the point
 
 
-def test_a_bucket_names_the_last_trace_that_was_counted_in_it() -> None:
+class _Clock:
+    """The time of the series, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> int:
+        return round(self.now * 1e9)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    monkeypatch.setattr("app.telemetry.series.time_ns", clock)
+    return clock
+
+
+def _record(instrument: Histogram | Counter, value: float) -> Span:
+    """Record a value in a span of its own, which has ended then."""
+    with tracer.start_as_current_span("work") as span:
+        instrument.record(value) if isinstance(instrument, Histogram) else instrument.add(value)
+    assert isinstance(span, Span)
+    return span
+
+
+def _exemplars(meters: Meters) -> list[tuple[float, float, int, int]]:
+    """Value, time, trace and span of each, and that OTLP has the same."""
+    data = meters.collect()
+    assert data is not None
+    (point,) = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    sent = ExportMetricsServiceRequest.FromString(encode_metrics(data).SerializeToString())
+    (metric,) = sent.resource_metrics[0].scope_metrics[0].metrics
+    (told,) = metric.histogram.data_points or metric.sum.data_points
+    found = [(e.value, e.time_unix_nano / 1e9, e.trace_id or 0, e.span_id or 0) for e in point.exemplars]
+    assert [int.from_bytes(e.trace_id, "big") for e in told.exemplars] == [each[2] for each in found]
+    return found
+
+
+def _named(value: float, at: float, span: Span) -> tuple[float, float, int, int]:
+    """The exemplar of a value that was recorded in this span, which is marked."""
+    assert dict(span.attributes or {}) == {"tracegram.exemplar": True}
+    return value, at, span.context.trace_id, span.context.span_id
+
+
+def test_a_bucket_names_one_trace_a_minute_and_marks_it(clock: _Clock) -> None:
+    """Four of five dots of a graph led to traces that the Collector had dropped: nothing told it to keep them."""
     meters = Meters(RESOURCE, [])
     histogram = meters.get_meter("test").create_histogram("h", explicit_bucket_boundaries_advisory=[1, 10])
-    spans = []
-    for value in (0.5, 5, 6):
-        with tracer.start_as_current_span("work") as span:
-            histogram.record(value)
-            spans.append(span.get_span_context())
-    histogram.record(100)  # outside of any trace
+    begun = clock.now
+    low, first = _record(histogram, 0.5), _record(histogram, 5)
+    clock.now += 59.9
+    others = [_record(histogram, 6), _record(histogram, 7)]
     for _ in range(2):  # a second collection has them, too
-        data = meters.collect()
-        assert data is not None
-        (point,) = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
-        assert [(e.value, e.trace_id, e.span_id) for e in point.exemplars] == [
-            (0.5, spans[0].trace_id, spans[0].span_id),
-            (6, spans[2].trace_id, spans[2].span_id),
-        ]
-        # And so it leaves by OTLP.
-        sent = ExportMetricsServiceRequest.FromString(encode_metrics(data).SerializeToString())
-        (bars,) = sent.resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points
-        assert [(e.as_double or e.as_int, int.from_bytes(e.trace_id, "big")) for e in bars.exemplars] == [
-            (0.5, spans[0].trace_id),
-            (6, spans[2].trace_id),
-        ]
+        assert _exemplars(meters) == [_named(0.5, begun, low), _named(5, begun, first)]
+    clock.now += 0.1
+    later = _record(histogram, 8)
+    others.append(_record(histogram, 9))
+    assert _exemplars(meters) == [_named(0.5, begun, low), _named(8, clock.now, later)]
+    assert [dict(span.attributes or {}) for span in others] == [{}, {}, {}]
+
+
+def test_a_counter_names_one_trace_a_minute_and_marks_it(clock: _Clock) -> None:
+    meters = Meters(RESOURCE, [])
+    counter = meters.get_meter("test").create_counter("c")
+    begun = clock.now
+    first, other = _record(counter, 1), _record(counter, 2)
+    assert _exemplars(meters) == [_named(1, begun, first)]
+    clock.now += 60
+    later = _record(counter, 3)
+    assert _exemplars(meters) == [_named(3, clock.now, later)]
+    assert dict(other.attributes or {}) == {}
+
+
+def test_an_exemplar_does_not_outlast_a_clock_that_is_put_back(clock: _Clock) -> None:
+    meters = Meters(RESOURCE, [])
+    counter = meters.get_meter("test").create_counter("c")
+    _record(counter, 1)
+    clock.now -= 3600
+    later = _record(counter, 2)
+    assert _exemplars(meters) == [_named(2, clock.now, later)]
+
+
+@pytest.mark.parametrize("where", ["outside", "ended", "elsewhere", "unsampled"])
+def test_what_cannot_be_marked_is_not_named_and_takes_no_place(clock: _Clock, where: str) -> None:
+    """A trace is kept by the mark on one of its spans; one that has ended, or is another process's, takes none."""
+    meters = Meters(RESOURCE, [])
+    counter = meters.get_meter("test").create_counter("c")
+    ended = tracer.start_span("work")
+    ended.end()
+    elsewhere = NonRecordingSpan(
+        SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    )
+    unsampled = TracerProvider(ALWAYS_OFF, shutdown_on_exit=False).get_tracer("test").start_span("work")
+    spans = {"outside": INVALID_SPAN, "ended": ended, "elsewhere": elsewhere, "unsampled": unsampled}
+    with use_span(spans[where]):
+        counter.add(1)
+    assert _exemplars(meters) == []
+    begun = clock.now
+    first = _record(counter, 1)
+    clock.now += 60
+    with use_span(spans[where]):
+        counter.add(1)
+    assert _exemplars(meters) == [_named(1, begun, first)]
 
 
 def test_observed_values_are_asked_for_each_time_and_end_with_their_callback() -> None:
