@@ -11,6 +11,10 @@ from app.config.alerting import Alerting
 
 #: A target that misses so many seconds has missed three scrapes of 15.
 THREE_SCRAPES_S = 45
+#: A dead database is told first, and Alertmanager then keeps back what follows from it: so that waits longer.
+_DATABASE_S = 30
+#: Longer than the alerts on a part of an instance; the longest is that on the downloader, a minute.
+_AFTER_ITS_PARTS_S = 75
 
 
 def recordings() -> tuple[Recording, ...]:
@@ -173,7 +177,7 @@ def _database(t: Alerting) -> tuple[Alert, ...]:
             f"min by (instance) ({database}) == 0\n"
             f"or\n{errors} > {t.alert_min_events}\n"
             f"or\n{waits} > {t.alert_pool_wait_threshold:g}",
-            60,
+            _DATABASE_S,
             f"The database does not serve {INSTANCE} as it should",
             f"The database does not answer, more than {t.alert_min_events} updates failed for it in five minutes, or five of "
             f"100 connections were waited for longer than {t.alert_pool_wait_threshold:g} s.",
@@ -194,6 +198,7 @@ def _database(t: Alerting) -> tuple[Alert, ...]:
 
 def _instances(t: Alerting) -> tuple[Alert, ...]:
     age = bot("bot_lock_heartbeat_age_seconds")
+    database = bot("bot_health_state", 'part="database"')
     return (
         Alert(
             "InstanceDown",
@@ -209,18 +214,21 @@ def _instances(t: Alerting) -> tuple[Alert, ...]:
             "critical",
             "instances",
             f"min by (instance) ({bot('bot_health_state')}) == 0",
-            THREE_SCRAPES_S,
+            _AFTER_ITS_PARTS_S,
             f"/health of {INSTANCE} fails",
-            "A part that /health asks was down for three scrapes: /health answers 503.",
+            "A part that /health asks was down for five scrapes: /health answers 503.",
         ),
         Alert(
             "NoLeader",
             "critical",
             "instances",
-            "bot:available == 0",
+            # A leader stands down a moment before the database counts as dead, so this would be told first; and a database
+            # that is only slow must not keep it back. Alertmanager can tell neither.
+            f"bot:available == 0\nunless on ()\nmax({database}) == 0",
             30,
             "No instance is ACTIVE: nothing is processed",
-            "No instance that Prometheus reaches was ACTIVE for 30 s; a take-over needs five at most.",
+            "No instance that Prometheus reaches was ACTIVE for 30 s, and it is not for a database that answers nobody; "
+            "a take-over needs five at most.",
         ),
         Alert(
             "TwoLeaders",
@@ -236,7 +244,8 @@ def _instances(t: Alerting) -> tuple[Alert, ...]:
             "critical",
             "instances",
             f"min({age}) > {t.alert_heartbeat_age_threshold:g}\nor\nabsent({age})",
-            30,
+            # After NoLeader, which keeps it back.
+            THREE_SCRAPES_S,
             "The heartbeat of the lease is missing or old",
             f"No instance knows of a heartbeat of the last {t.alert_heartbeat_age_threshold:g} s, or none tells.",
             "ALERT_HEARTBEAT_AGE_THRESHOLD",

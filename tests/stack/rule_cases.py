@@ -208,12 +208,23 @@ _INSTANCES = [
     # Two scrapes missed.
     Case("InstanceDown", {bot("up"): "1x36 0 0 1x40"}),
     Case("HealthFailing", health(database="1x60", updates="1x8 0x40"), [(HERE, f"/health of {BOT} fails")]),
-    Case("HealthFailing", health(database="1x36 0 0 1x40", updates="1x60")),
+    Case("HealthFailing", health(database="1x34 0 0 0 0 1x40", updates="1x60")),
     Case(
         "NoLeader", {_LEADER: "0x60", _OTHER: "0x60"}, [({}, "No instance is ACTIVE: nothing is processed")]
     ),
     Case(
         "NoLeader", {bot("bot_uptime_seconds"): "_x60"}, [({}, "No instance is ACTIVE: nothing is processed")]
+    ),
+    # A database that answers nobody is an alert of its own; one that answers a worker is no reason that no bot is ACTIVE.
+    Case("NoLeader", {_LEADER: "0x60", **health(database="0x60")}),
+    Case(
+        "NoLeader",
+        {
+            _LEADER: "0x60",
+            **health(database="0x60"),
+            bot("bot_health_state", "worker:9464", part="database"): "1x60",
+        },
+        [({}, "No instance is ACTIVE: nothing is processed")],
     ),
     # A take-over between two scrapes.
     Case("NoLeader", {_LEADER: "1x38 0x20", _OTHER: "0x39 1x20"}),

@@ -158,7 +158,7 @@ async def test_an_alert_reaches_the_chat_and_so_does_its_end(tmp_path: Path) -> 
             assert firing["text"].strip() == (
                 "🔴 HealthFailing · critical\n"
                 "/health of bot-1:9464 fails <&>\n"
-                "A part that /health asks was down for three scrapes: /health answers 503.\n"
+                "A part that /health asks was down for five scrapes: /health answers 503.\n"
                 "since 2026-11-26 10:00:00 UTC · runbook"
             )
             links = [entity.get("url") for entity in firing["entities"] if entity["type"] == "text_link"]
@@ -189,6 +189,57 @@ async def test_an_alert_reaches_the_chat_and_so_does_its_end(tmp_path: Path) -> 
             # Some intervals later there is still nothing more.
             await asyncio.sleep(3)
             assert len(await telegram.chat(ADMIN)) == 4
+            assert await alertmanager.failures() == 0
+
+
+async def test_a_dead_database_is_told_and_not_what_follows_from_it(tmp_path: Path) -> None:
+    """In the order in which the rules fire. Three critical alerts told of one database, the cause last of all."""
+    two = ("bot-1:9464", "bot-2:9464")
+    age = "The heartbeat of the lease is missing or old"
+    burns = "The budget of the objective availability burns 17 times as fast as it may"
+    async with running_sandbox() as telegram:
+        await telegram.write("/start", ADMIN)
+        configuration = here(
+            (SOURCE / "alertmanager.yaml").read_text(encoding="utf-8"),
+            secrets(tmp_path, bot_token=TOKEN, alert_chat_id=str(ADMIN)),
+            bot_api=telegram.url,
+        )
+        async with manager(tmp_path, quick(configuration)) as alertmanager:
+
+            async def chat() -> list[str]:
+                return [message["text"] for message in (await telegram.chat(ADMIN))[1:]]
+
+            async def cause_told() -> bool:
+                return sum(text.count("🔴 DatabaseIssues") for text in await chat()) >= 2
+
+            badly = "The database does not serve {} as it should"
+            await alertmanager.post(
+                *(alert("DatabaseIssues", "critical", badly.format(one), instance=one) for one in two)
+            )
+            await until(cause_told)
+            await alertmanager.post(
+                *(alert("HealthFailing", "critical", "/health fails", instance=one) for one in two),
+                alert("HeartbeatStale", "critical", age),
+                alert("AvailabilityBudgetBurn", "critical", burns),
+                alert("InboxBackup", "warning", "81 updates wait or run"),
+            )
+
+            async def all_kept_back() -> bool:
+                kept = {"HealthFailing", "HeartbeatStale", "AvailabilityBudgetBurn", "InboxBackup"}
+                return await alertmanager.suppressed() == kept
+
+            await until(all_kept_back)
+            # Nothing else keeps back that nobody is ACTIVE.
+            await alertmanager.post(
+                alert("NoLeader", "critical", "No instance is ACTIVE: nothing is processed")
+            )
+
+            async def no_leader_told() -> bool:
+                return any("NoLeader" in text for text in await chat())
+
+            await until(no_leader_told)
+            told = {line for text in await chat() for line in text.splitlines() if line.startswith("🔴")}
+            assert told == {"🔴 DatabaseIssues · critical", "🔴 NoLeader · critical"}
             assert await alertmanager.failures() == 0
 
 
