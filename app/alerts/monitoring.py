@@ -42,10 +42,11 @@ def _telemetry() -> tuple[Alert, ...]:
             "TelemetryDropped",
             "warning",
             "telemetry",
-            grown(bot("bot_telemetry_dropped_total"), "10m", "instance, signal"),
+            # Metrics are cumulative, and rules read what is scraped: an export that fails loses nothing.
+            grown(bot("bot_telemetry_dropped_total", 'signal!="metrics"'), "10m", "instance, signal"),
             0,
             f"{INSTANCE} loses {{{{ $labels.signal }}}}",
-            "In the last ten minutes a process dropped telemetry that the Collector did not take.",
+            "In the last ten minutes a process dropped spans or log records that the Collector did not take.",
         ),
         Alert(
             "CollectorDropping",

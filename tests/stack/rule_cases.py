@@ -265,6 +265,19 @@ _TELEMETRY = [
         [({**HERE, "signal": "spans"}, f"{BOT} loses spans")],
     ),
     Case("TelemetryDropped", {bot("bot_telemetry_dropped_total", signal="spans"): "40+0x100"}, at="20m"),
+    # The Collector was started again: two exports of metrics failed, and the next one holds what they held.
+    Case(
+        "TelemetryDropped",
+        {
+            bot("bot_telemetry_dropped_total", signal="metrics"): "0x30 1 2+0x60",
+            bot("bot_telemetry_dropped_total", signal="spans"): "0x100",
+        },
+    ),
+    Case(
+        "TelemetryDropped",
+        {bot("bot_telemetry_dropped_total", signal="logs"): "0x30 1+0x60"},
+        [({**HERE, "signal": "logs"}, f"{BOT} loses logs")],
+    ),
     Case(
         "CollectorDropping",
         {of("collector", "otelcol_exporter_send_failed_spans_total", **_TEMPO): "_x20 7+0x60"},
