@@ -88,6 +88,26 @@ def test_each_threshold_changes_the_alerts_that_name_it_and_no_others_but_for_th
     assert named <= told
 
 
+def _histogram(threshold: str) -> tuple[float, ...]:
+    """The edges of the one histogram of which the alert of a threshold takes a quantile."""
+    (alert,) = [alert for alert in ALERTS if alert.setting == threshold.upper()]
+    exprs = {r.name: r.expr for group in groups(DEFAULTS) for r in group.recordings}
+    named = {name for name, _ in selectors(alert.expr)}
+    named |= {name for record in named & exprs.keys() for name, _ in selectors(exprs[record])}
+    (edges,) = [metric.buckets for metric in CATALOGUE if f"{metric.prometheus}_bucket" in named]
+    assert edges is not None
+    return edges
+
+
+QUANTILES = ("alert_webhook_latency_threshold", "alert_pool_wait_threshold", "alert_loop_lag_threshold")
+
+
+@pytest.mark.parametrize("threshold", QUANTILES)
+def test_the_threshold_of_a_quantile_is_measured_and_not_guessed(threshold: str) -> None:
+    """Between two edges a quantile is a guess: with 0.8 and 2 s alone, calls of 0.9 s were told as longer than 1 s."""
+    assert getattr(DEFAULTS, threshold) in _histogram(threshold)
+
+
 def test_the_runbooks_may_have_an_address() -> None:
     (alert, *_) = ALERTS
     assert alert.annotations("https://example.org/books")["runbook_url"] == (

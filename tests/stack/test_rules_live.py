@@ -60,7 +60,7 @@ async def test_every_rule_can_be_evaluated_and_finds_what_it_asks_for(stack: Sta
 
         found = await series(stack, 'count by (le) (bot_webhook_latency_seconds_bucket{job="tracegram"})')
         edges = {one["metric"]["le"] for one in found}
-        assert {"0.3", "0.8", "2.0", "+Inf"} <= edges
+        assert {"0.3", "0.8", "1.0", "2.0", "+Inf"} <= edges
         states = await series(stack, 'bot_health_state{job="tracegram"}')
         assert {one["metric"]["part"]: one["value"][1] for one in states} == {
             "database": "1",
