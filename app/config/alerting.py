@@ -47,7 +47,7 @@ class Alerting(BaseSettings):
     alert_webhook_latency_threshold: float = Field(
         1.0,
         gt=0,
-        le=2,
+        lt=2,  # a quantile is never over the highest edge of its histogram: at it, no alert could fire
         description="Seconds within which 95 of 100 webhook calls are to be answered (`SlowWebhook`); 2 is the most that is measured.",
     )
     alert_heartbeat_age_threshold: float = Field(
@@ -62,14 +62,15 @@ class Alerting(BaseSettings):
     alert_pool_wait_threshold: float = Field(
         1.0,
         gt=0,
-        le=30,
-        description="Seconds within which 95 of 100 connections are to be had (`DatabaseIssues`).",
+        lt=30,
+        description="Seconds within which 95 of 100 connections are to be had (`DatabaseIssues`); 30 is the most that is measured.",
     )
     alert_loop_lag_threshold: float = Field(
         0.5,
         gt=0,
-        le=30,
-        description="Seconds that the event loop may be late, 99 times of 100, for five minutes (`EventLoopLag`).",
+        lt=30,
+        description="Seconds that the event loop may be late, 99 times of 100, for five minutes (`EventLoopLag`); "
+        "30 is the most that is measured.",
     )
     runbook_url: str = Field(
         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from annotated_types import Le, Lt
 
 from app.alerts.groups import alerts, groups
 from app.alerts.rules import Alert
@@ -106,6 +107,13 @@ QUANTILES = ("alert_webhook_latency_threshold", "alert_pool_wait_threshold", "al
 def test_the_threshold_of_a_quantile_is_measured_and_not_guessed(threshold: str) -> None:
     """Between two edges a quantile is a guess: with 0.8 and 2 s alone, calls of 0.9 s were told as longer than 1 s."""
     assert getattr(DEFAULTS, threshold) in _histogram(threshold)
+
+
+@pytest.mark.parametrize("threshold", QUANTILES)
+def test_the_threshold_of_a_quantile_is_below_the_most_that_is_measured(threshold: str) -> None:
+    """A quantile is never more than the highest edge, so an alert with this threshold could never be."""
+    bounds = [bound for bound in Alerting.model_fields[threshold].metadata if isinstance(bound, (Lt, Le))]
+    assert bounds == [Lt(max(_histogram(threshold)))]
 
 
 def test_the_runbooks_may_have_an_address() -> None:

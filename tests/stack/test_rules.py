@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from app.alerts.groups import alerts, groups
+from app.config.alerting import Alerting
+from app.telemetry.catalogue import DB_POOL_WAIT, EVENT_LOOP_LAG, WEBHOOK_LATENCY
 from tests.kit.repository import ROOT
 from tests.stack.promtool import ALERTS, every_group, fired, promtool, recorded, run
-from tests.stack.rule_cases import BOT, CASES, Case, bot, buckets, updates
+from tests.stack.rule_cases import BOT, CASES, Case, bot, buckets, measured, updates
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 #: Budgets are recorded over days, and have tests of their own.
@@ -78,6 +81,35 @@ def test_shares_and_quantiles_are_recorded(tmp_path: Path) -> None:
     recorded({"bot:db_pool_usage:ratio": 0.75}, WITHOUT_BUDGETS, series, {"instance": BOT}, tmp_path)
     covered = {*expected, "bot:db_pool_usage:ratio"}
     assert {r.name for group in WITHOUT_BUDGETS for r in group.recordings} == covered
+
+
+def test_the_highest_thresholds_of_quantiles_can_be_passed(tmp_path: Path) -> None:
+    """What takes longer than the highest edge counts as that edge, which is still over the threshold."""
+    most = {
+        "alert_webhook_latency_threshold": 1.99,
+        "alert_pool_wait_threshold": 29.9,
+        "alert_loop_lag_threshold": 29.9,
+    }
+    thresholds = Alerting.model_validate(most)
+    series = {
+        **measured(WEBHOOK_LATENCY, {60.0: 100}, outcome="stored"),
+        **measured(DB_POOL_WAIT, {60.0: 100}),
+        **measured(EVENT_LOOP_LAG, {60.0: 100}),
+    }
+    here = {"instance": BOT}
+    told: dict[str, tuple[dict[str, str], str]] = {
+        "SlowWebhook": ({}, "95 of 100 webhook calls are answered within 2s only"),
+        "DatabaseIssues": (here, f"The database does not serve {BOT} as it should"),
+        "EventLoopLag": (here, f"The event loop of {BOT} is late by 30s"),
+    }
+    rules = {alert.name: alert for alert in alerts(thresholds)}
+    moments = [
+        {"eval_time": "10m", "alertname": name, "exp_alerts": [fired(rules[name], *about)]}
+        for name, about in told.items()
+    ]
+    inputs = [{"series": name, "values": values} for name, values in series.items()]
+    bots = [group for group in groups(thresholds) if group.name == "tracegram-bot"]
+    run(tmp_path, bots, "15s", [{"interval": "15s", "input_series": inputs, "alert_rule_test": moments}])
 
 
 def test_a_wrong_expectation_is_seen(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def test_every_wrong_threshold_gets_a_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ALERT_ERROR_RATE_THRESHOLD", "120")
+    monkeypatch.setenv("ALERT_WEBHOOK_LATENCY_THRESHOLD", "2")
     monkeypatch.setenv("RUNBOOK_URL", "books")
     assert main(["rules"]) == 2
     fields = Alerting.model_fields
@@ -69,6 +70,8 @@ def test_every_wrong_threshold_gets_a_line(
         "tracegram: The settings of the alerts are not usable:",
         "  ALERT_ERROR_RATE_THRESHOLD: Input should be less than 100."
         f" ({fields['alert_error_rate_threshold'].description})",
+        "  ALERT_WEBHOOK_LATENCY_THRESHOLD: Input should be less than 2. (Seconds within which 95 of 100 webhook calls are "
+        "to be answered (`SlowWebhook`); 2 is the most that is measured.)",
         f"  RUNBOOK_URL: must begin with http:// or https://. ({fields['runbook_url'].description})",
         "Set them in the environment or in .env; docs/config.md explains each.",
     ]
