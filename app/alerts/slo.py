@@ -14,6 +14,8 @@ from app.config.alerting import Alerting
 
 #: Seconds between two evaluations of the recorded rates: sums over them are in units of this.
 INTERVAL_S = 30
+#: Seconds between two looks at whether an instance is ACTIVE: as often as that is recorded.
+_LOOK_S = 15
 
 _HOUR = 3600
 #: Every window that an alert needs, in seconds.
@@ -68,7 +70,8 @@ SLOS: tuple[Slo, ...] = (
         "AvailabilityBudgetBurn",
         0.995,
         "of the time an instance is ACTIVE and answers Prometheus",
-        "1 - avg_over_time(bot:available[5m])",
+        # By the looks that five minutes have, not by those that there are: a Prometheus that has just begun has few.
+        f"sum_over_time((1 - bot:available)[5m:{_LOOK_S}s]) / {WINDOWS[0] // _LOOK_S}",
         "",
     ),
     Slo(

@@ -78,7 +78,7 @@ INCIDENTS = [
         "availability",
         "AvailabilityBudgetBurn",
         leader("1x120 0x15 1x480"),
-        {"2h": {}, "2h15m": {CRITICAL: "40.83"}, "2h45m": {CRITICAL: "8.889"}, "3h15m": {}},
+        {"2h": {}, "2h15m": {CRITICAL: "40"}, "2h45m": {CRITICAL: "8.889"}, "3h15m": {}},
     ),
     Incident(
         "a deploy of one instance alone, a minute long",
@@ -100,6 +100,21 @@ INCIDENTS = [
         "AvailabilityBudgetBurn",
         leader("_ _ 1x30"),
         {"1m": {}, "2m": {}, "10m": {}},
+    ),
+    # Three minutes are 5 % of an hour, which burns ten times as fast as it may; the hour counts, not the time that was seen.
+    Incident(
+        "Prometheus has just started, three minutes before an instance is ACTIVE",
+        "availability",
+        "AvailabilityBudgetBurn",
+        leader("_ 0 0 1x80"),
+        {f"{minute}m": {} for minute in range(1, 80)},
+    ),
+    Incident(
+        "Prometheus has just started, and no instance becomes ACTIVE",
+        "availability",
+        "AvailabilityBudgetBurn",
+        leader("0x80"),
+        {"3m": {}, "6m": {}, "10m": {CRITICAL: "26.67"}},
     ),
     Incident(
         "95 of 100 calls take longer than 0.3 s",
