@@ -103,15 +103,30 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.1)
 
 
-def alert(name: str, severity: str, summary: str, *, over: bool = False, **labels: str) -> dict[str, Any]:
-    """An alert of the rules as Prometheus sends it; of ten minutes ago, or over since a second."""
+#: Long ago: Alertmanager does not wait for others to come with such an alert.
+BEGAN = "2026-11-26T10:00:00Z"
+#: Where the runbooks are, unless a test says otherwise.
+BOOKS = "https://example.org/runbooks"
+
+
+def alert(
+    name: str,
+    severity: str,
+    summary: str,
+    *,
+    over: bool = False,
+    began: str = BEGAN,
+    books: str = BOOKS,
+    **labels: str,
+) -> dict[str, Any]:
+    """An alert of the rules as Prometheus sends it; it goes on, or is over since a second."""
     declared: Alert = ALERTS[name, severity]
     now = datetime.now(UTC)
     ends = now - timedelta(seconds=1) if over else now + timedelta(minutes=5)
     return {
         "labels": {"alertname": name, **declared.all_labels(), **labels},
-        "annotations": {**declared.annotations("https://example.org/runbooks"), "summary": summary},
-        "startsAt": "2026-11-26T10:00:00Z",
+        "annotations": {**declared.annotations(books), "summary": summary},
+        "startsAt": began,
         "endsAt": ends.isoformat(),
     }
 
@@ -253,7 +268,8 @@ async def test_a_whole_outage_is_one_message_that_telegram_takes(tmp_path: Path)
             bot_api=telegram.url,
         )
         async with manager(tmp_path, quick(configuration)) as alertmanager:
-            many = [alert(*DROPPED, instance=f"bot-{n}:9464", signal="spans") for n in range(40)]
+            now = datetime.now(UTC).isoformat()
+            many = [alert(*DROPPED, began=now, instance=f"bot-{n}:9464", signal="spans") for n in range(40)]
             await alertmanager.post(*many)
 
             async def told() -> bool:
@@ -264,6 +280,48 @@ async def test_a_whole_outage_is_one_message_that_telegram_takes(tmp_path: Path)
             assert text.count("🟠 TelemetryDropped · warning") == 10
             assert text.strip().splitlines()[-1] == "and more: 40 alerts in all"
             assert await alertmanager.failures() == 0
+
+
+async def test_ten_databases_that_are_away_and_ten_that_are_back_are_one_message_that_telegram_takes(
+    tmp_path: Path,
+) -> None:
+    """Alertmanager cut what was too long in the middle of a link, and Telegram refused it again and again."""
+    books = f"https://git.example.org/operations/telegram/{'tracegram/' * 5}docs/runbooks"
+    async with running_sandbox() as telegram:
+        await telegram.write("/start", ADMIN)
+        configuration = here(
+            (SOURCE / "alertmanager.yaml").read_text(encoding="utf-8"),
+            secrets(tmp_path, bot_token=TOKEN, alert_chat_id=str(ADMIN)),
+            bot_api=telegram.url,
+        )
+        # All of them come together.
+        configuration = quick(configuration).replace("group_wait: 0s", "group_wait: 1s")
+        async with manager(tmp_path, configuration) as alertmanager:
+            now = datetime.now(UTC).isoformat()
+            names = [f"tracegram-bot-{n}.example.org:9464" for n in range(20)]
+            badly = "The database does not serve {} as it should"
+            await alertmanager.post(
+                *(
+                    alert(
+                        *("DatabaseIssues", "critical", badly.format(name)),
+                        over=number >= 10,
+                        began=now if number < 10 else BEGAN,
+                        books=books,
+                        instance=name,
+                    )
+                    for number, name in enumerate(names)
+                )
+            )
+
+            async def answered() -> bool:
+                return len(await telegram.chat(ADMIN)) == 2 or await alertmanager.failures() > 0
+
+            await until(answered)
+            assert await alertmanager.failures() == 0
+            text = (await telegram.chat(ADMIN))[1]["text"]
+            assert text.count("🔴 DatabaseIssues · critical") == 10
+            assert text.count("🟢 DatabaseIssues · resolved") == 3
+            assert text.strip().splitlines()[-1] == "and more: 10 resolved in all"
 
 
 async def test_the_bots_receiver_calls_its_door_with_its_token(tmp_path: Path) -> None:
