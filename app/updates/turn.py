@@ -64,8 +64,28 @@ class Turn:
                 done = self._settlement(UpdateState.DONE, "handled")
                 if not await claims.finish(session, self.epoch, done, keep_body=self.keep_body):
                     raise Superseded
-                committing.enter_context(_without(self.deadline))
+                # Stopped within COMMIT, a handler would be told as failed whose effects are there. The driver's time-outs hold.
+                committing.enter_context(self.without_deadline())
             self.settled = True
+
+    @contextmanager
+    def without_deadline(self) -> Iterator[None]:
+        """Let nothing stop the block that has a time-out of its own."""
+        deadline = self.deadline
+        if deadline is None or deadline.expired():
+            yield
+            return
+        when = deadline.when()
+        deadline.reschedule(None)
+        try:
+            yield
+        finally:
+            deadline.reschedule(when)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline has passed, and stops the handler."""
+        return self.deadline is not None and self.deadline.expired()
 
     @property
     def waited_s(self) -> float:
@@ -129,17 +149,3 @@ class Turn:
             failures=self._failures,
             retry_in_s=self._retry_in_s or 0.0,
         )
-
-
-@contextmanager
-def _without(deadline: asyncio.Timeout | None) -> Iterator[None]:
-    """Stopped within COMMIT, a handler would be told as failed whose effects are there. The driver's time-outs hold."""
-    if deadline is None or deadline.expired():
-        yield
-        return
-    when = deadline.when()
-    deadline.reschedule(None)
-    try:
-        yield
-    finally:
-        deadline.reschedule(when)

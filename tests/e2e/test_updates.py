@@ -408,6 +408,57 @@ async def test_a_job_that_cannot_have_been_queued_is_not_shown_as_queued(
     assert (row.state, row.attempts, row.failures) == ("done", 2, 0)
 
 
+@pytest.mark.parametrize("how", ["refused", "silent"])
+async def test_a_link_outlives_a_message_that_cannot_be_taken_back(
+    telemetry: Captured,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    postgres_url: str,
+    media_samples: Path,
+    how: str,
+) -> None:
+    """The database was away for a moment, somebody had deleted the message, and the link was lost."""
+    async with (
+        relay(postgres_url) as through,
+        world(telemetry, tmp_path, database_url=through.url, media_samples=media_samples) as here,
+    ):
+        await here.active()
+        if how == "silent":
+            monkeypatch.setattr("app.bot.handlers.link._TAKING_BACK_S", 0.5)
+            await here.fault(method="deleteMessage", kind="delay", delay_s=20)
+        else:
+            gone = "Bad Request: message to delete not found"
+            await here.fault(method="deleteMessage", kind="error", error_code=400, description=gone)
+        through.cut_at(b"INSERT INTO jobs")
+        sent = await here.alice.say(f"{here.media}/watch/sample")
+        await here.alice.until(lambda m: m["text"] == "✅ Done: here is your mp3.")
+        await here.updates_done()
+        assert len(await here.calls("deleteMessage")) == 1
+        assert [m["text"] for m in await here.alice.chat() if "went wrong" in (m["text"] or "")] == []
+    database = Database(postgres_url)
+    async with database.reading() as session:
+        row = await session.get_one(UpdateRow, sent["update_id"])
+    await database.close()
+    assert (row.state, row.attempts, row.failures) == ("done", 2, 0)
+    assert ("bot.updates.set.aside", (("update_type", "message"),)) not in telemetry.metrics()
+
+
+async def test_a_job_that_was_not_queued_in_time_is_not_shown_as_queued(
+    telemetry: Captured, tmp_path: Path, postgres_url: str
+) -> None:
+    database = Database(postgres_url)
+    async with world(telemetry, tmp_path, database_url=postgres_url, update_deadline_s=1.5) as here:
+        await here.active()
+        async with database.transaction() as session:
+            await session.execute(text("LOCK TABLE jobs IN EXCLUSIVE MODE"))
+            await here.alice.say("https://example.org/watch")
+            await here.alice.until(lambda m: (m["text"] or "").startswith("😔 Something went wrong"))
+        await here.updates_done()
+        assert [m["text"] for m in await here.alice.chat() if "queue" in (m["text"] or "")] == []
+        assert len(await here.calls("deleteMessage")) == 1
+    await database.close()
+
+
 async def test_a_commit_of_which_nothing_is_heard_leaves_the_message_to_its_job(
     telemetry: Captured, tmp_path: Path, postgres_url: str, media_samples: Path
 ) -> None:

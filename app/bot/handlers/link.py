@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from aiogram import Router
+from aiogram.exceptions import AiogramError
 from aiogram.types import Message
 from opentelemetry import trace
 
@@ -18,6 +21,9 @@ from app.jobs.ports import AudioRequest
 from app.jobs.submit import submit
 from app.telemetry.context import correlation_id, support_code
 from app.updates.turn import Turn
+
+#: Longer than this the chat does not wait for a message to be taken back.
+_TAKING_BACK_S = 5.0
 
 
 async def link_received(
@@ -45,10 +51,21 @@ async def link_received(
     except CommitUnheard:
         raise  # the job may be in the queue, and edits the message then
     except Exception:
-        # Nothing is in the queue, and the failure is told by the error handler.
-        await shown.delete()
+        await _take_back(shown, turn)
+        raise
+    except asyncio.CancelledError:
+        # The deadline stops no commit. Of any other stop nobody knows what was committed, and it must not last.
+        if turn.is_late:
+            await _take_back(shown, turn)
         raise
     wake_worker()
+
+
+async def _take_back(shown: Message, turn: Turn) -> None:
+    """Nothing is in the queue, and the failure is told by the error handler: it must not become one of Telegram's."""
+    with turn.without_deadline(), suppress(AiogramError, TimeoutError):
+        async with asyncio.timeout(_TAKING_BACK_S):
+            await shown.delete()
 
 
 def router() -> Router:
