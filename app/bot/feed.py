@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from app.bot import show
 from app.bot.aside import TellOfSetAside
 from app.bot.middlewares.measure import known_type
+from app.bot.middlewares.retry import within
 from app.bot.reasons import reason_of
 from app.telemetry import tracer
 from app.telemetry.catalogue import ERRORS, UPDATE_ERRORS, UPDATES
@@ -48,7 +49,7 @@ class Feed:
                 turn.set_aside(error)
                 _tell_unreadable(turn, started)
                 return
-            with show.answered_before(turn.claimed.hurried):
+            with show.answered_before(turn.claimed.hurried), within(turn):
                 await self._dispatcher.feed_update(self._bot, update, turn=turn)
         finally:
             detach(token)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -86,6 +87,12 @@ class Turn:
     def is_late(self) -> bool:
         """Whether the deadline has passed, and stops the handler."""
         return self.deadline is not None and self.deadline.expired()
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline; none is far away."""
+        when = self.deadline.when() if self.deadline is not None else None
+        return math.inf if when is None else when - asyncio.get_running_loop().time()
 
     @property
     def waited_s(self) -> float:

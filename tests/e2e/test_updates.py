@@ -282,6 +282,33 @@ async def test_a_stuck_handler_is_stopped_and_holds_up_no_other_chat(
     assert sent["update_id"]
 
 
+@pytest.mark.parametrize(("asked_s", "times", "tries"), [(1, 1, 1), (25, 3, 4)])
+async def test_a_long_pause_that_telegram_asks_for_is_between_two_tries_and_not_within_one(
+    telemetry: Captured,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked_s: int,
+    times: int,
+    tries: int,
+) -> None:
+    """Three waits of 25 s within the handler passed its deadline: the update was set aside at its first try."""
+    # The update's own pause is as long as Telegram asks for, or this.
+    monkeypatch.setattr("app.updates.turn.LONGEST_ASKED_S", 0.1)
+    url = f"sqlite+aiosqlite:///{tmp_path / 'shared.db'}"
+    async with world(telemetry, tmp_path, database_url=url, update_deadline_s=10) as here:
+        fault = {"kind": "error", "error_code": 429, "retry_after": asked_s, "times": times}
+        await here.fault(method="sendMessage", **fault)
+        sent = await here.alice.say("hello")
+        await here.alice.until(lambda m: (m["text"] or "").startswith("Send me a link"))
+        await here.updates_done()
+        assert len(await here.alice.chat()) == 2
+    database = Database(url)
+    async with database.reading() as session:
+        row = await session.get_one(UpdateRow, sent["update_id"])
+    await database.close()
+    assert (row.state, row.attempts, row.failures) == ("done", tries, 0)
+
+
 async def test_a_user_who_cannot_be_told_changes_nothing(
     telemetry: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

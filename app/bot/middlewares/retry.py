@@ -1,6 +1,7 @@
 """Around every Bot API call: tries again when Telegram says so, and when trying again cannot do a thing twice.
 
 A 429 and a 5xx were not carried out; after a lost connection that is unknown, so a message is not sent again then.
+In an update's turn only short pauses are waited: for a longer one the turn fails, and the update waits without it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,12 +28,15 @@ from aiogram.methods.base import TelegramType
 
 from app.telemetry.catalogue import API_THROTTLE_WAIT
 from app.telemetry.instruments import record
+from app.updates.turn import Turn
 
 _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 4
-#: Longer than this nobody waits for an answer: the update fails, visibly.
+#: Longer than this nobody waits for an answer: the call fails, visibly.
 _LONGEST_WAIT_S = 30.0
+#: The same in a turn, whose deadline would set the update aside.
+_LONGEST_WAIT_IN_TURN_S = 5.0
 _FIRST_BACKOFF_S = 0.3
 #: These may be lost and repeated without harm.
 _IDEMPOTENT = ("get", "edit", "set", "delete", "answerCallbackQuery", "sendChatAction")
@@ -55,6 +60,19 @@ def once() -> Iterator[None]:
         _only_once.reset(token)
 
 
+_turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
+
+
+@contextmanager
+def within(turn: Turn) -> Iterator[None]:
+    """Let the calls of this block keep to the time of the turn."""
+    token = _turn.set(turn)
+    try:
+        yield
+    finally:
+        _turn.reset(token)
+
+
 class Retry(BaseRequestMiddleware):
     """Up to four attempts a call, with the pause that Telegram asks for or a growing one of our own."""
 
@@ -66,11 +84,12 @@ class Retry(BaseRequestMiddleware):
     ) -> Response[TelegramType]:
         """Make the call."""
         for attempt in range(1, _ATTEMPTS):
+            began = time.monotonic()
             try:
                 return await make_request(bot, method)
             except _WORTH_ANOTHER as error:
                 pause = _pause(error, method, attempt)
-                if pause is None:
+                if pause is None or not _fits(pause, time.monotonic() - began):
                     raise
                 kind = type(error).__qualname__
                 _log.debug(
@@ -92,7 +111,15 @@ def _pause(error: Exception, method: TelegramMethod[Any], attempt: int) -> float
     if name == "getUpdates" or _only_once.get():
         return None  # the poller has a pace of its own
     if isinstance(error, TelegramRetryAfter):
-        return float(error.retry_after) if error.retry_after <= _LONGEST_WAIT_S else None
+        return float(error.retry_after)
     if isinstance(error, _UNKNOWN_WHETHER_DONE) and not name.startswith(_IDEMPOTENT):
         return None
     return _FIRST_BACKOFF_S * float(2 ** (attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+
+
+def _fits(pause: float, took_s: float) -> bool:
+    """Whether somebody waits so long; in a turn also for an attempt that takes as long as the last one, twice over."""
+    turn = _turn.get()
+    if turn is None:
+        return pause <= _LONGEST_WAIT_S
+    return pause <= _LONGEST_WAIT_IN_TURN_S and 2 * (pause + took_s) < turn.left_s
