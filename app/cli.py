@@ -140,7 +140,10 @@ def _migrate(options: argparse.Namespace) -> int:
     from app.db.session import Database
 
     async def go() -> None:
-        database = Database(load().database_url.get_secret_value())
+        settings = load()
+        database = Database(
+            settings.database_url.get_secret_value(), shared_connections=settings.database_shared_connections
+        )
         try:
             await migrate(database.engine, options.revision)
         finally:

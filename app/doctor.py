@@ -59,7 +59,9 @@ async def _try(part: str, check: Callable[[Settings], Awaitable[str]], settings:
 
 
 async def _database(settings: Settings) -> str:
-    database = Database(settings.database_url.get_secret_value())
+    database = Database(
+        settings.database_url.get_secret_value(), shared_connections=settings.database_shared_connections
+    )
     file = database.engine.url.database
     if database.engine.dialect.name == "sqlite" and file and not await asyncio.to_thread(Path(file).exists):
         return "the SQLite file is not there yet; the first start makes it"

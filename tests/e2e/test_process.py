@@ -18,12 +18,14 @@ import aiohttp
 import psutil
 import pytest
 from aiohttp import web
+from sqlalchemy import make_url
 
 from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.sandbox.media import serve_media
 from app.sandbox.server import serve
 from tests.kit.bot import ADMIN, ALICE, free_port
 from tests.kit.person import Person
+from tests.kit.pgbouncer import pgbouncer
 from tests.kit.programs import run, start
 from tests.kit.serving import serving
 from tests.kit.telemetry import TOKEN
@@ -105,6 +107,25 @@ async def test_migrate_makes_the_schema(tmp_path: Path) -> None:
     settings = {"BOT_TOKEN": TOKEN, "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}"}
     assert await run(tmp_path, "migrate", **settings) == (0, "the database is at head\n", "")
     assert await run(tmp_path, "migrate", "base", **settings) == (0, "the database is at base\n", "")
+
+
+async def test_a_pooler_that_shares_connections_stands_in_nobodys_way(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """`tracegram migrate` and the doctor asked it for what a pooler refuses, whatever the settings said."""
+    server = make_url(postgres_url)
+    with pgbouncer(server) as pooler:
+        async with serve("127.0.0.1", 0, token=TOKEN) as url:
+            settings = {
+                "BOT_TOKEN": TOKEN,
+                "BOT_API_URL": url,
+                "DATABASE_URL": pooler.set(drivername="postgresql").render_as_string(hide_password=False),
+                "DATABASE_SHARED_CONNECTIONS": "true",
+            }
+            migrated = await run(tmp_path, "migrate", **settings)
+            code, out, _ = await run(tmp_path, "doctor", **settings)
+    assert migrated == (0, "the database is at head\n", "")
+    assert (code, out.splitlines()[0]) == (0, "ok      database   postgresql answers")
 
 
 async def test_the_doctor_names_the_broken_links(tmp_path: Path) -> None:
