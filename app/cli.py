@@ -145,7 +145,7 @@ def _migrate(options: argparse.Namespace) -> int:
             settings.database_url.get_secret_value(), shared_connections=settings.database_shared_connections
         )
         try:
-            await migrate(database.engine, options.revision)
+            await migrate(database, options.revision)
         finally:
             await database.close()
 

@@ -132,7 +132,7 @@ class Runtime:
         stack.push_async_callback(self.database.close)
         stack.push_async_callback(self.lease_database.close)
         stack.push_async_callback(self.bot.session.close)
-        await migrate(self.database.engine)
+        await migrate(self.database)
         stack.callback(instrument_engine(self.database.engine.sync_engine))
 
     def desk(self) -> Desk:

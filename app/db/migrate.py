@@ -1,4 +1,4 @@
-"""Brings the schema to a revision, on the bot's own engine. Safe to call from several processes at once.
+"""Brings the schema to a revision, however long that takes. Safe to call from several processes at once.
 
 On PostgreSQL a transaction-level advisory lock makes the second wait for the first; on SQLite the write lock does.
 A schema of a newer version is left as it is: the version before can work with it, so that a deploy can be taken back.
@@ -15,9 +15,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.session import DatabaseUnreachable
+from app.db.session import Database, DatabaseUnreachable
 from app.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -25,12 +25,12 @@ _log = logging.getLogger(__name__)
 _LOCK = 0x7472616365  # any number that nothing else locks on
 
 
-async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+async def migrate(database: Database, revision: str = "head") -> None:
     """Go up to `revision`; `base` goes down to the empty schema. Raises `ConfigError` when the database refuses."""
     try:
-        async with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        async with database.migrating() as connection:
+            if connection.dialect.name == "postgresql":
+                await _take_turn(connection)
             await connection.run_sync(_run, revision)
     except Exception as error:
         # The driver's own kind says more (no such database, wrong password); its text may hold the address and the password.
@@ -39,6 +39,13 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
             f"DATABASE_URL: the database does not answer, or refuses ({kind}). "
             "Is it running, and is the revision one of ours? `tracegram doctor` tells which part is broken."
         ) from error
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    lock = {"lock": _LOCK}
+    if not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), lock):
+        _log.info("another process brings the schema up to date; waiting for it")
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), lock)
 
 
 def _run(connection: Connection, revision: str) -> None:

@@ -17,7 +17,13 @@ from sqlalchemy import AsyncAdaptedQueuePool, PoolProxiedConnection, event, make
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 from app.db.models import Base
 from app.telemetry.catalogue import DB_POOL_WAIT
@@ -28,6 +34,8 @@ _READS = "tracegram_reads"
 _POOL_SIZE = 20
 #: A server that does not answer for so long is gone, even when its host is and nothing closes the connection.
 _ANSWER_S = 10.0
+#: The same for a step of a migration, which may rebuild a table, or wait for the process that is at it.
+_STEP_S = 3600.0
 #: A process that freezes within a transaction holds its rows for so long at most: less than a lease lasts (4 s), so
 #: that whoever takes over neither waits for the row of the lease nor is overtaken by commits of one that wakes up.
 _IDLE_MS = "3000"
@@ -80,6 +88,7 @@ class Database:
             connect_args=_arguments(url, shared_connections),
             **_pool(url, pool_size),
         )
+        self._url = url
         #: Whether each transaction may get another connection: a pooler stands in between.
         self.shared_connections = shared_connections
         #: Whether LISTEN and NOTIFY reach the other processes: not on SQLite, nor through a pooler.
@@ -113,6 +122,29 @@ class Database:
         """A session that only reads. On SQLite it does not wait for the one writer."""
         async with AsyncSession(self.engine.execution_options(**{_READS: True})) as session:
             yield session
+
+    @asynccontextmanager
+    async def migrating(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction for the steps of a migration: they may take long, and sit still between two statements.
+
+        Raises what the engine's own connections raise.
+        """
+        if _is_sqlite(self._url):
+            async with self.engine.begin() as connection:
+                yield connection
+            return
+        arguments = _arguments(self._url, self.shared_connections) | {"command_timeout": _STEP_S}
+        # Its limit on statements is the connection's, not to be changed later: hence one of its own.
+        engine = create_async_engine(
+            self._url, hide_parameters=True, connect_args=arguments, **_pool(self._url, 1)
+        )
+        event.listen(engine.sync_engine, "handle_error", _as_ours, retval=True)
+        try:
+            async with engine.begin() as connection:
+                await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+                yield connection
+        finally:
+            await engine.dispose()
 
     async def ping(self) -> None:
         """One round trip. Raises what the driver raises when the database does not answer."""

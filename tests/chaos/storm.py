@@ -231,7 +231,7 @@ async def world(
         await asyncio.to_thread(execute, server, limit)
     database = Database(server.set(database=name).render_as_string(hide_password=False))
     try:
-        await migrate(database.engine)
+        await migrate(database)
         async with post(chats) as mail:
             await ledger.prepare(database, mail.sent)
             config = Config(

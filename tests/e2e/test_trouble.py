@@ -207,7 +207,7 @@ async def test_a_database_that_does_not_exist_is_named_without_its_password(data
     database = Database(f"{database_url.rsplit('/', 1)[0]}/none_such?{database_url.partition('?')[2]}")
     try:
         with pytest.raises(ConfigError) as raised:
-            await migrate(database.engine)
+            await migrate(database)
     finally:
         await database.close()
     assert str(raised.value).startswith("DATABASE_URL: the database does not answer, or refuses (")

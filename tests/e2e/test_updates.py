@@ -87,7 +87,7 @@ async def test_a_duplicate_is_acknowledged_told_and_not_processed_again(
 async def _foreign_leader(url: str) -> Database:
     """A database whose lease somebody else holds."""
     database = Database(url)
-    await migrate(database.engine)
+    await migrate(database)
     later = datetime.now(UTC).timestamp() + 3600
     await change_lease(database, holder="elsewhere", holder_pid=1, epoch=5, expires_at=later)
     return database

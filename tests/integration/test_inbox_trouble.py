@@ -33,7 +33,7 @@ async def _put_all(here: Instance, numbers: Sequence[int]) -> list[Stored | Base
 async def test_a_database_that_hangs_loses_nothing_and_all_goes_on_when_it_answers(postgres_url: str) -> None:
     async with relay(postgres_url) as through:
         database = Database(through.url)
-        await migrate(database.engine)
+        await migrate(database)
         async with instance(database, expiry_s=4.0, inbox_limit=10_000) as here:
             before = await _put_all(here, range(1, 51))
             through.hang()
@@ -70,7 +70,7 @@ async def _brought_again(here: Instance, numbers: Sequence[int]) -> list[Stored 
 async def test_a_database_that_hangs_while_others_are_told_is_said_fast_too(postgres_url: str) -> None:
     async with relay(postgres_url) as through:
         database = Database(through.url)
-        await migrate(database.engine)
+        await migrate(database)
 
         async def tell(line: Line, urgent: bool) -> None:
             through.hang()
@@ -94,7 +94,7 @@ async def test_a_database_that_hangs_while_others_are_told_is_said_fast_too(post
 
 async def test_a_busy_sqlite_is_said_fast(tmp_path: Path) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
-    await migrate(database.engine)
+    await migrate(database)
     async with instance(database) as here:
         writer = sqlite3.connect(tmp_path / "bot.db", isolation_level=None, check_same_thread=False)
         with closing(writer) as other:

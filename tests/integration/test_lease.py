@@ -150,7 +150,7 @@ async def test_a_stop_amid_a_take_over_hands_over_at_once(postgres_url: str) -> 
     """Whether its COMMIT arrived nobody knows: the lease would run out by itself, a minute later."""
     async with relay(postgres_url) as through:
         slow, database = Database(through.url), Database(postgres_url)
-        await migrate(database.engine)
+        await migrate(database)
         through.hold_the_commit_of(b"UPDATE lock_heartbeat", 1.0)
         began = time.monotonic()
         async with instance(slow, active=False, expiry_s=60.0, heartbeat_s=20.0) as first:

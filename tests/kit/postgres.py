@@ -144,7 +144,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A fresh database with the current schema; a test that asks for it runs on both kinds."""
     opened = Database(database_url)
-    await migrate(opened.engine)
+    await migrate(opened)
     yield opened
     await opened.close()
 

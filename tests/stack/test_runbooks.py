@@ -31,7 +31,7 @@ def test_every_promql_query_is_understood(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "sql")])
 async def test_every_sql_query_runs(name: str, tmp_path: Path) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
-    await migrate(database.engine)
+    await migrate(database)
     async with database.reading() as session:
         for query in blocks(PAGES[name], "sql"):
             await session.execute(text(query))
