@@ -55,6 +55,7 @@ class Lease:
         self._me = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._look = asyncio.Event()
         self._renewed = 0.0
+        self._began = time.monotonic()
         #: The epoch of a take-over that is under way: cancelled, nobody has heard whether it was committed.
         self._taking: int | None = None
         self.state: State = "PASSIVE"
@@ -109,9 +110,9 @@ class Lease:
         }
 
     def heartbeat_age_s(self) -> float:
-        """Seconds since the holder's last heartbeat, as far as this instance knows."""
+        """Seconds since the holder's last heartbeat, as far as this instance knows; without one, since the start."""
         if self.seen is None or not self.seen.epoch:
-            return 0.0  # nobody has been ACTIVE yet
+            return time.monotonic() - self._began  # nobody has been ACTIVE yet, for all that is known here
         return max(self.seen.now - self.seen.last_heartbeat, 0.0) + time.monotonic() - self._seen_at
 
     async def _acquire(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -399,6 +400,38 @@ async def test_a_database_that_goes_away_answers_503_and_all_goes_on_when_it_is_
         assert len(await here.calls("sendMessage")) == 1
     await database.close()
     assert telemetry.metrics()["bot.webhook.latency", (("outcome", "unavailable"),)] == 1
+
+
+async def test_an_instance_that_can_never_read_the_lease_says_that_it_is_not_ready(
+    telemetry: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    """It stayed ready for ever, and its load balancer sent it updates that nobody processed."""
+    monkeypatch.setattr("app.updates.service._ABANDONED_S", 5.0)
+    database = Database(database_url)
+    await migrate(database)
+    async with database.transaction() as session:
+        await session.execute(text("ALTER TABLE lock_heartbeat RENAME TO gone"))
+    async with world(telemetry, tmp_path, database_url=database_url, until="/health/live") as here:
+        seen = [await _ready(here)]
+        async with asyncio.timeout(20):
+            while seen[-1] == 200:
+                await asyncio.sleep(0.1)
+                seen.append(await _ready(here))
+        async with here.web.get("/metrics") as response:
+            (age,) = re.findall(r"(?m)^bot_lock_heartbeat_age_seconds (\S+)$", await response.text())
+        assert float(age) > 5
+        async with database.transaction() as session:
+            await session.execute(text("ALTER TABLE gone RENAME TO lock_heartbeat"))
+        await here.active()
+        seen.append(await _ready(here))
+    await database.close()
+    assert list(dict.fromkeys(seen)) == [200, 503]
+    assert seen[-1] == 200
+
+
+async def _ready(here: World) -> int:
+    async with here.web.get("/health/ready") as response:
+        return response.status
 
 
 @pytest.mark.parametrize("how", ["cut before the commit", "refused"])
