@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
+from app.config.database import database_address
 from app.config.forms import OtlpProtocol, header_pairs, web_address
 from app.config.secret_files import secrets_dir, unreadable
 from app.errors import ConfigError
@@ -23,13 +23,6 @@ _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{3,}")
 _WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 _HOST_PORT = re.compile(r"\S+:\d+")
-
-#: asyncpg and aiosqlite are the only drivers: a plain URL, as hosting services give it, is completed.
-_DRIVERS = {
-    "postgres://": "postgresql+asyncpg://",
-    "postgresql://": "postgresql+asyncpg://",
-    "sqlite://": "sqlite+aiosqlite://",
-}
 
 
 class Settings(BaseSettings):
@@ -219,22 +212,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _with_driver(cls, secret: SecretStr) -> SecretStr:
-        value = secret.get_secret_value()
-        for plain, full in _DRIVERS.items():
-            if value.startswith(plain):
-                value = full + value.removeprefix(plain)
-        try:
-            url = make_url(value)
-            driver = url.drivername
-        except (ArgumentError, ValueError):  # the latter for a port that is none; it would quote the password
-            url, driver = make_url("sqlite://"), ""
-        if f"{driver}://" not in _DRIVERS.values():
-            raise ValueError("must be a postgresql:// or sqlite:// address")
-        # Hosting services write `sslmode`, as libpq calls it; asyncpg calls it `ssl`.
-        if "sslmode" in url.query:
-            ssl = url.query["sslmode"]
-            url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": ssl})
-        return SecretStr(url.render_as_string(hide_password=False))
+        return SecretStr(database_address(secret.get_secret_value()))
 
     @field_validator("lease_expiry_s")
     @classmethod

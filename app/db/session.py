@@ -10,10 +10,10 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
-from sqlalchemy import AsyncAdaptedQueuePool, PoolProxiedConnection, event, make_url, text
+from sqlalchemy import AsyncAdaptedQueuePool, PoolProxiedConnection, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -86,7 +86,7 @@ class Database:
             hide_parameters=True,
             pool_pre_ping=not _is_sqlite(url),
             connect_args=_arguments(url, shared_connections),
-            **_pool(url, pool_size),
+            **_pool(pool_size),
         )
         self._url = url
         #: Whether each transaction may get another connection: a pooler stands in between.
@@ -135,9 +135,7 @@ class Database:
             return
         arguments = _arguments(self._url, self.shared_connections) | {"command_timeout": _STEP_S}
         # Its limit on statements is the connection's, not to be changed later: hence one of its own.
-        engine = create_async_engine(
-            self._url, hide_parameters=True, connect_args=arguments, **_pool(self._url, 1)
-        )
+        engine = create_async_engine(self._url, hide_parameters=True, connect_args=arguments, **_pool(1))
         event.listen(engine.sync_engine, "handle_error", _as_ours, retval=True)
         try:
             async with engine.begin() as connection:
@@ -151,10 +149,9 @@ class Database:
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
-    def connections(self) -> dict[str, float] | None:
-        """The places of its pool by state; None when it has none."""
-        pool = self.engine.sync_engine.pool
-        return pool.places() if isinstance(pool, MeasuredPool) else None
+    def connections(self) -> dict[str, float]:
+        """The places of its pool by state."""
+        return cast(MeasuredPool, self.engine.sync_engine.pool).places()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -193,10 +190,7 @@ def _arguments(url: str, shared_connections: bool) -> dict[str, Any]:
     return arguments
 
 
-def _pool(url: str, size: int) -> dict[str, Any]:
-    """Our pool; but a SQLite in memory is one connection, and SQLAlchemy's own choice for it no pool."""
-    if _is_sqlite(url) and make_url(url).database in (None, "", ":memory:"):
-        return {}
+def _pool(size: int) -> dict[str, Any]:
     return {"poolclass": MeasuredPool, "pool_size": size, "max_overflow": 0, "pool_timeout": _ANSWER_S}
 
 

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -160,7 +161,7 @@ def update(number: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def bots(monkeypatch: pytest.MonkeyPatch, telemetry: Captured) -> AsyncIterator[Bots]:
+async def bots(monkeypatch: pytest.MonkeyPatch, telemetry: Captured, tmp_path: Path) -> AsyncIterator[Bots]:
     telegram = _Telegram()
 
     async def create_session(_: SafeSession) -> Any:
@@ -170,7 +171,7 @@ async def bots(monkeypatch: pytest.MonkeyPatch, telemetry: Captured) -> AsyncIte
     # Events are not what this is about, and pytest would keep every one of them.
     level = logging.getLogger("app").level
     logging.getLogger("app").setLevel(logging.CRITICAL)
-    database = Database("sqlite+aiosqlite://")
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}")
     recorder = telemetry.telemetry.recorder
     archive = Archive.of(database, recorder, TraceIndex(database, recorder, 1), "")
     verbosity = SharedVerbosity(database, telemetry.telemetry.verbosity)

@@ -114,7 +114,6 @@ async def test_the_pool_tells_its_places_and_how_long_it_let_wait(
         await first.connection()
         await second.connection()
         places = database.connections()
-        assert places is not None
         assert (places["used"], sum(places.values())) == (2, 20)
     before = telemetry.metrics()["bot.db.pool.wait", ()]
     async with asyncio.TaskGroup() as group:  # more than there are places: some have to wait

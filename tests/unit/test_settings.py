@@ -51,6 +51,12 @@ def test_an_empty_protocol_is_an_unset_one() -> None:
     assert settings(otel_exporter_otlp_protocol="").otel_exporter_otlp_protocol == "http/protobuf"
 
 
+IN_MEMORY = (
+    "DATABASE_URL: must name a file, such as sqlite:///bot.db: in memory each connection has another database, "
+    "and nothing survives the process"
+)
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -70,6 +76,7 @@ def test_an_empty_protocol_is_an_unset_one() -> None:
         ({"database_url": "postgresql+psycopg://u:p@h/d"}, "DATABASE_URL: must be a postgresql:// or sqlite:// address"),
         ({"database_url": "bot.db"}, "DATABASE_URL: must be a postgresql:// or sqlite:// address"),
         ({"database_url": "postgresql://u:p@h:x/d"}, "DATABASE_URL: must be a postgresql:// or sqlite:// address"),
+        *(({"database_url": url}, IN_MEMORY) for url in ("sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true")),
         ({"worker_concurrency": "65"}, "WORKER_CONCURRENCY: Input should be less than or equal to 64"),
         ({"job_deadline_s": "0"}, "JOB_DEADLINE_S: Input should be greater than 0"),
         ({"max_file_mb": "0"}, "MAX_FILE_MB: Input should be greater than or equal to 1"),
