@@ -11,7 +11,7 @@ import gc
 import logging
 import sys
 import traceback
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app import __version__
@@ -108,16 +108,27 @@ def _to_its_end(telemetry: Telemetry, work: Coroutine[Any, Any, None]) -> int:
     except AppError:
         raise
     except Exception as error:
-        inner: Exception = error
-        while isinstance(inner, ExceptionGroup):
-            inner = inner.exceptions[0]
-        if isinstance(inner, AppError):
-            raise inner from None
-        logging.getLogger("app.cli").critical("the process cannot go on", exc_info=inner)
+        causes = list(_causes(error))
+        crash = next((cause for cause in causes if not isinstance(cause, AppError)), None)
+        if crash is not None:
+            logging.getLogger("app.cli").critical("the process cannot go on", exc_info=crash)
+        # What a person can mend is said, whatever else broke with it.
+        for cause in causes:
+            if isinstance(cause, AppError):
+                raise cause from None
         return 1
     finally:
         telemetry.shutdown()
     return 0
+
+
+def _causes(error: Exception) -> Iterator[Exception]:
+    """What parts of the process raised, in their order: several may end at once."""
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+    else:
+        yield error
 
 
 def _demo(options: argparse.Namespace) -> int:
