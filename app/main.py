@@ -167,7 +167,7 @@ class Runtime:
         numbers = guard.protect(
             [*metrics.routes(self.telemetry.registry), *health.routes(self._base, checks)]
         )
-        public = [*probes, *info.routes(__version__), *more]
+        public = [*probes, *info.routes(__version__, numbers=not settings.metrics_port), *more]
         if settings.metrics_port:
             inside = serve(settings.web_host, settings.metrics_port, [*numbers, *probes], "METRICS_PORT")
             _log.info("numbers at %s", await stack.enter_async_context(inside))

@@ -23,15 +23,18 @@ _log = logging.getLogger(__name__)
 
 async def watch_pending(bot: Bot) -> None:
     """Ask Telegram once a minute what it could not deliver."""
-    pending = 0
-    observe(PENDING_UPDATES, lambda: float(pending))
-    while True:
-        try:
-            with untraced():
-                pending = (await bot.get_webhook_info()).pending_update_count
-        except AiogramError as error:
-            _log.info("Telegram does not say what is pending: %s", type(error).__qualname__)
-        await asyncio.sleep(60)
+    pending: float | None = 0.0
+    observe(PENDING_UPDATES, lambda: pending)
+    try:
+        while True:
+            try:
+                with untraced():
+                    pending = float((await bot.get_webhook_info()).pending_update_count)
+            except AiogramError as error:
+                _log.info("Telegram does not say what is pending: %s", type(error).__qualname__)
+            await asyncio.sleep(60)
+    finally:
+        pending = None  # who no longer leads knows nothing of it
 
 
 async def poll(bot: Bot, poller: Poller) -> None:

@@ -122,7 +122,8 @@ def test_secrets_come_from_files_that_the_script_makes() -> None:
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if SERVICES[name]["image"] == _APP])
 def test_what_the_bot_is_told_are_settings(name: str) -> None:
-    known = set(Settings.model_fields)
+    # The last is OpenTelemetry's own.
+    known = {*Settings.model_fields, "otel_resource_attributes"}
     assert {key for key in SERVICES[name].get("environment", {}) if key.lower() not in known} == set()
     assert set(SERVICES[name]["secrets"]) <= known
 
@@ -170,6 +171,13 @@ def test_each_program_is_scraped_where_it_is() -> None:
         "tracegram": ["bot-1:9464", "bot-2:9464", "worker:9464"],
     }
     assert SERVICES["bot-1"]["environment"]["METRICS_PORT"] == "9464"
+
+
+def test_each_process_has_a_name_that_stays_over_restarts() -> None:
+    for name in ("bot-1", "bot-2", "worker"):
+        for service in (SERVICES[name], SERVICES[f"sandbox-{name}"]):
+            told = service["environment"]["OTEL_RESOURCE_ATTRIBUTES"]
+            assert told == f"service.instance.id={name}"
 
 
 def test_the_manual_lists_every_variable_with_its_default() -> None:

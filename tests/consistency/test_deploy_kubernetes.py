@@ -120,9 +120,12 @@ def test_the_settings_are_usable(kind: str, tmp_path: Path, monkeypatch: pytest.
     for each in [*Settings.model_fields, "secrets_dir"]:
         monkeypatch.delenv(each.upper(), raising=False)
     (container,) = _pod(_ALL["Deployment", kind])["containers"]
-    given = _ALL["ConfigMap", "tracegram"]["data"] | {e["name"]: e["value"] for e in container["env"]}
+    given = _ALL["ConfigMap", "tracegram"]["data"] | {
+        e["name"]: e["value"] for e in container["env"] if "value" in e
+    }
     mounted = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "secrets"]
     assert mounted == [given.pop("SECRETS_DIR")]
+    assert given.pop("OTEL_RESOURCE_ATTRIBUTES") == "service.instance.id=$(POD_NAME)"
     assert {key for key in given if key.lower() not in Settings.model_fields} == set()
     secrets = _ALL["Secret", "tracegram"]["stringData"]
     assert set(secrets) <= set(Settings.model_fields)

@@ -62,7 +62,7 @@ async def test_an_update_that_its_processes_did_not_survive_is_an_error_with_a_r
 ) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'shared.db'}"
     database = Database(url)
-    await migrate(database.engine)
+    await migrate(database)
     line = Line(database)
     await inbox.store(line, [Arrival(read(message(1)), FIRST)])
     await line.close()

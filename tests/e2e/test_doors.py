@@ -35,6 +35,19 @@ async def test_numbers_have_a_port_of_their_own(telemetry: Captured, tmp_path: P
         paths = ["/metrics", "/health", "/health/live", "/health/ready", "/", PATH]
         assert [await _status(inside, path) for path in paths] == [200, 200, 200, 200, 404, 404]
         assert [await _status(here.web, path) for path in paths] == [404, 404, 200, 200, 200, 404]
+        assert await _linked(here.web) == ["/health/ready"]
+
+
+async def test_the_page_for_people_leads_to_the_doors_of_its_port(
+    telemetry: Captured, tmp_path: Path
+) -> None:
+    async with world(telemetry, tmp_path) as here:
+        assert await _linked(here.web) == ["/health", "/metrics"]
+
+
+async def _linked(session: aiohttp.ClientSession) -> list[str]:
+    async with session.get("/") as response:
+        return re.findall(r'href="([^"]+)"', await response.text())
 
 
 async def test_a_password_protects_the_numbers(telemetry: Captured, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -24,11 +25,13 @@ from aiogram.methods import GetMe, GetUpdates, SendMessage, TelegramMethod
 from app.bot.middlewares import retry
 from app.bot.middlewares.calls import MeasureCalls
 from app.bot.middlewares.retry import Retry
+from app.bot.presence import watch_pending
 from app.db.session import Database
 from app.jobs import watch
 from app.jobs.watch import QueueWatch
 from app.telemetry import instruments, loop_lag
 from app.telemetry.catalogue import (
+    PENDING_UPDATES,
     PROCESS_CPU,
     PROCESS_FILES,
     PROCESS_MEMORY,
@@ -183,3 +186,17 @@ def test_the_process_tells_what_it_uses(tmp_path: Any) -> None:
     assert cast("float", threads) >= 1
     with (tmp_path / "open").open("w"):
         assert reading(PROCESS_FILES) == cast("float", files) + 1
+
+
+async def test_what_is_pending_is_told_by_the_leader_alone() -> None:
+    class Leaders:
+        async def get_webhook_info(self) -> Any:
+            return SimpleNamespace(pending_update_count=3)
+
+    task = asyncio.create_task(watch_pending(cast("Bot", Leaders())))  # cancelled below
+    await asyncio.sleep(0)  # it has begun
+    while reading(PENDING_UPDATES) != 3:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait({task})
+    assert reading(PENDING_UPDATES) is None

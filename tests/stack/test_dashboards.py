@@ -18,6 +18,7 @@ from deploy.grafana.source.__main__ import BOARDS, FOLDER
 from deploy.grafana.source.panel import Query
 from deploy.grafana.source.promql import buckets
 from deploy.native.run import Stack
+from tests.kit.runbooks import PAGES, blocks
 from tests.kit.telemetry import SECRETS
 from tests.stack.backends import Json, eventually, get, lines, searched, series, trace
 from tests.stack.bots import Bot, bot
@@ -141,6 +142,21 @@ async def test_what_the_bot_did_is_on_its_panels(played: Stack) -> None:
     }
 
     assert missing == _QUIET
+
+
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "traceql")])
+async def test_a_runbook_asks_for_attributes_that_spans_have(played: Stack, name: str) -> None:
+    for query in blocks(PAGES[name], "traceql"):
+        await searched(played, query)  # Tempo refuses what is no query
+        for attribute in set(re.findall(r"(?:span|resource)\.[a-z_.]+", query)):
+            assert await searched(played, f"{{ {attribute} != nil }}") != [], attribute
+
+
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page, "logql")])
+async def test_a_runbooks_question_to_loki_runs(played: Stack, name: str) -> None:
+    for query in blocks(PAGES[name], "logql"):
+        found = await get(f"{played.loki}/loki/api/v1/query_range", query=query, since="1h")
+        assert found["status"] == "success"
 
 
 async def test_the_variable_offers_the_instance(played: Stack) -> None:

@@ -11,14 +11,16 @@ _PAGE = """<!doctype html>
 @media(prefers-color-scheme:dark){{body{{background:#17212b;color:#e8edf2}}a{{color:#6ab3f3}}}}</style>
 <h1>Tracegram {version}</h1>
 <p>A Telegram bot whose every update is one OpenTelemetry trace.</p>
-<ul><li><a href="/health">/health</a>: whether it can do its job</li>
-<li><a href="/metrics">/metrics</a>: its numbers, for Prometheus and Telegraf</li></ul></html>
+<ul>{doors}</ul></html>
 """
+_READY = '<li><a href="/health/ready">/health/ready</a>: whether it takes updates</li>'
+_NUMBERS = """<li><a href="/health">/health</a>: whether it can do its job</li>
+<li><a href="/metrics">/metrics</a>: its numbers, for Prometheus and Telegraf</li>"""
 
 
-def routes(version: str) -> list[web.RouteDef]:
-    """The door for people."""
-    page = _PAGE.format(version=version)
+def routes(version: str, *, numbers: bool) -> list[web.RouteDef]:
+    """The door for people. `numbers` says whether those doors are at the same port."""
+    page = _PAGE.format(version=version, doors=_NUMBERS if numbers else _READY)
 
     async def info(_: web.Request) -> web.Response:
         return web.Response(text=page, content_type="text/html")
