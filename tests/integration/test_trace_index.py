@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import text
 
 from app.db.session import Database
+from app.telemetry.again import SendAgain
 from app.telemetry.recorder import EventRecord, Recorder, SpanRecord, TraceRecord
 from app.telemetry.redaction import MASK, Scrubber
 from app.telemetry.spans import Spans
@@ -48,9 +49,9 @@ def span(trace_id: str, start_ns: int = NOW_NS, /, **attributes: Any) -> SpanRec
 
 @asynccontextmanager
 async def running(
-    database: Database, recorder: Recorder, retention_h: float = 1e6
+    database: Database, recorder: Recorder, retention_h: float = 1e6, again: SendAgain | None = None
 ) -> AsyncIterator[TraceIndex]:
-    traces = TraceIndex(database, recorder, retention_h)
+    traces = TraceIndex(database, recorder, retention_h, again)
     async with asyncio.TaskGroup() as group:
         loop = group.create_task(traces.run())
         await asyncio.sleep(0)  # it has begun
@@ -268,3 +269,47 @@ async def test_a_list_has_what_happened_just_now(database: Database, monkeypatch
         assert [trace.trace_id for trace in await traces.newest()] == [f"{1:032x}"]
         recorder.add(attempt(2, "error", NOW_NS + MS_NS))
         assert [int(trace.trace_id, 16) for trace in await traces.bad()] == [2, 1]
+
+
+def part(number: int, parent_id: str | None, start_ns: int, /, **marks: Any) -> SpanRecord:
+    """What one process did of the update of this number, in 5 ns."""
+    attributes = {"messaging.system": "telegram", "messaging.message.id": str(number), **marks}
+    kind, trace_id = "consumer" if parent_id else "client", f"{number:032x}"
+    status = "error" if "error.type" in marks else "unset"
+    return SpanRecord(
+        trace_id,
+        f"{start_ns:016x}",
+        parent_id,
+        "process" if parent_id else "receive",
+        kind,
+        start_ns,
+        start_ns + 5,
+        status,  # type: ignore[arg-type]  # one of the three names
+        attributes,
+    )
+
+
+async def test_what_another_process_received_long_before_is_sent_again(database: Database) -> None:
+    """The Collector had decided on an update by its receipt alone: its failure, or the trace of a dot, was nowhere."""
+    receiver, recorder = Recorder(), Recorder()
+    marks: dict[int, dict[str, Any]] = {
+        1: {"error.type": "TelegramBadRequest"},
+        2: {"tracegram.exemplar": True},
+        3: {},
+        4: {"tracegram.exemplar": True},
+    }
+    for number, marked in marks.items():
+        received_ns = NOW_NS + number
+        receiver.add(part(number, None, received_ns))
+        waited_ns = 4_000 * MS_NS if number == 4 else 6_000 * MS_NS
+        recorder.add(part(number, f"{received_ns:016x}", received_ns + waited_ns, **marked))
+    sent: list[tuple[int, list[str], str]] = []
+
+    def again(trace: TraceRecord, why: str) -> None:
+        sent.append((int(trace.trace_id, 16), [span.name for span in trace.spans], why))
+
+    async with running(database, receiver):
+        pass
+    async with running(database, recorder, again=again):
+        pass
+    assert sent == [(1, ["receive", "process"], "late"), (2, ["receive", "process"], "late")]
