@@ -93,7 +93,8 @@ your environment it is printed by `tracegram rules`, which needs no token. Alert
 and of a `warning` together with others. Each alert has a runbook: what it means, where to look first, what to do.
 
 A query of the bot's metrics selects `job="tracegram"`, which is what Prometheus scrapes. The same metrics come by way of the
-Collector as `job="otlp/tracegram"`; rules read the former, so that they see also while the Collector is down.
+Collector as `job="otlp/tracegram"`; rules read the former, so that they see also while the Collector is down. All that is scraped
+under that job is one bot, with one database and one ACTIVE instance: another bot needs another Prometheus.
 
 ## Who is told, and how often
 
