@@ -209,6 +209,8 @@ class TraceIndex:
             _log.exception("old traces could not be removed from the index")
 
 
+#: Chats whose messages are numbered by themselves; those of all others are one sequence (core.telegram.org/api/updates).
+_NUMBERED_APART = ("supergroup", "channel")
 #: SQLite's driver raises the second for a number beyond 64 bits.
 _REFUSED = (DBAPIError, OverflowError)
 
@@ -275,7 +277,13 @@ def _row(trace: TraceRecord, writer: str) -> dict[str, Any]:
 
 
 def _messages(trace: TraceRecord) -> Iterable[int]:
-    return {s.attributes["telegram.message.id"] for s in trace.spans if "telegram.message.id" in s.attributes}
+    """The messages that it sent or changed, without those whose number stands for others, too: `/debug` is asked in private."""
+    return {
+        span.attributes["telegram.message.id"]
+        for span in trace.spans
+        if "telegram.message.id" in span.attributes
+        and span.attributes.get("telegram.chat.type") not in _NUMBERED_APART
+    }
 
 
 def _touched_ns(trace: TraceRecord, message_id: int) -> int:

@@ -313,3 +313,12 @@ async def test_what_another_process_received_long_before_is_sent_again(database:
     async with running(database, recorder, again=again):
         pass
     assert sent == [(1, ["receive", "process"], "late"), (2, ["receive", "process"], "late")]
+
+
+async def test_a_message_of_a_supergroup_stands_for_no_other_of_its_number(database: Database) -> None:
+    recorder = Recorder()
+    for at, kind in enumerate(("private", "supergroup", "channel")):
+        told = {"telegram.message.id": 57, "telegram.chat.type": kind}
+        recorder.add(span(f"0{at}" * 16, **told))
+    traces = TraceIndex(database, recorder, 24)
+    assert [found.trace_id for found in await traces.by_message(57)] == ["00" * 16]

@@ -149,6 +149,7 @@ async def test_an_upload_is_one_call(telegram: Telegram, bot: Bot, spans: Spans)
         "rpc.response.status_code": "200",
         "server.address": "127.0.0.1",
         "server.port": telegram.server.port,
+        "telegram.chat.type": "private",
         "telegram.message.id": 31,
     }
     assert SECRET_TEXT not in spans.as_text()

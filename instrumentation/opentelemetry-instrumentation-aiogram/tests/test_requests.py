@@ -43,6 +43,7 @@ async def test_sent_message(spans: Spans) -> None:
         **START,
         "rpc.method": "sendMessage",
         "rpc.response.status_code": "200",
+        "telegram.chat.type": "private",
         "telegram.message.id": 77,
     }
     assert span.kind is SpanKind.CLIENT
@@ -68,6 +69,7 @@ async def test_media_group_counts_its_messages(spans: Spans) -> None:
         **START,
         "rpc.method": "sendMediaGroup",
         "rpc.response.status_code": "200",
+        "telegram.chat.type": "private",
         "telegram.message.id": 10,
         "telegram.messages.count": 2,
     }
@@ -177,6 +179,7 @@ async def test_each_attempt_of_a_retry_has_its_span(spans: Spans) -> None:
         "rpc.method": "sendMessage",
         "rpc.response.status_code": "200",
         "http.request.resend_count": 1,
+        "telegram.chat.type": "private",
         "telegram.message.id": 5,
     }
     assert sent.status.status_code is StatusCode.UNSET

@@ -98,6 +98,7 @@ async def test_telegram_gets_no_trace_headers(api: BotApi, bot: Bot, spans: Span
         "rpc.response.status_code": "200",
         "server.address": "127.0.0.1",
         "server.port": api.server.port,
+        "telegram.chat.type": "private",
         "telegram.message.id": 31,
     }
     assert spans.names == ["sendMessage"]

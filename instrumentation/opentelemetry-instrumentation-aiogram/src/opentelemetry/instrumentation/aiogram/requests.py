@@ -193,7 +193,10 @@ def _answer(result: object) -> Attributes:
     messages = result if type(result) is list else [result]
     if not messages or not isinstance(messages[0], (Message, MessageId)):
         return _OK
-    attributes: dict[str, AttributeValue] = {**_OK, semconv.TELEGRAM_MESSAGE_ID: messages[0].message_id}
+    first = messages[0]
+    attributes: dict[str, AttributeValue] = {**_OK, semconv.TELEGRAM_MESSAGE_ID: first.message_id}
+    if isinstance(first, Message):
+        attributes[semconv.TELEGRAM_CHAT_TYPE] = first.chat.type
     if messages is result:
         attributes[semconv.TELEGRAM_MESSAGES_COUNT] = len(messages)
     return attributes

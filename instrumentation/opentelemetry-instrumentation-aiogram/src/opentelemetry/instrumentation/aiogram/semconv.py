@@ -60,6 +60,7 @@ TELEGRAM_EVENT_ISOLATION_WAIT: Final = "telegram.event_isolation.wait"
 TELEGRAM_ROUTING_REASON: Final = "telegram.routing.reason"
 TELEGRAM_ROUTING_TRIED: Final = "telegram.routing.tried"
 TELEGRAM_RETRY_AFTER: Final = "telegram.retry_after"
+TELEGRAM_CHAT_TYPE: Final = "telegram.chat.type"
 TELEGRAM_MESSAGE_ID: Final = "telegram.message.id"
 TELEGRAM_MESSAGES_COUNT: Final = "telegram.messages.count"
 
