@@ -111,6 +111,18 @@ async def test_spans_with_and_without_events(stack: Stack) -> None:
     assert (left["name"], _plain(left["attributes"])) == ("sent ****", _REDACTED)
 
 
+async def test_a_record_as_large_as_the_collector_lets_through_is_taken(stack: Stack) -> None:
+    service = f"{_SERVICE}-large"
+    large = [*attributes(**{f"a{number}": "x" * 17_000 for number in range(50)})]
+    await send(
+        stack.otlp,
+        logs({"body": value("large"), "attributes": large}, resource=attributes(service__name=service)),
+    )
+    [(told, line)] = await eventually(lambda: lines(stack, f'{{service_name="{service}"}}'))
+    kept = {name: text for name, text in told.items() if text.startswith("x")}
+    assert (line, [len(text) for text in kept.values()]) == ("large", [16_384] * 50)
+
+
 async def test_log_records_with_bodies_of_text_and_of_structure(stack: Stack) -> None:
     service = f"{_SERVICE}-logs"
     bodies = (
