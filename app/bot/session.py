@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
+from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.exceptions import TelegramNetworkError
 from aiogram.methods import (
     AnswerCallbackQuery,
     DeleteMessage,
@@ -17,12 +19,16 @@ from aiogram.methods import (
     Response,
     SendAudio,
     SendMessage,
+    TelegramMethod,
 )
+from aiogram.methods.base import TelegramType
 
 from app.errors import AppError
 
 #: Seconds for one call without an upload; a method that needs longer says so.
 REQUEST_TIMEOUT_S = 30.0
+#: Of them, seconds for its connection: a call that got none was not made, and can be made again.
+_CONNECT_S = 10.0
 
 #: aiogram reads an answer as `Response[what the method returns]`, and pydantic knows that class only weakly: a garbage
 #: collection takes it away, and the next answer pays some milliseconds to build it anew. Held here, it stays.
@@ -38,6 +44,20 @@ class FileUnavailable(AppError):
 
 class SafeSession(AiohttpSession):
     """aiogram's session on aiohttp, with the addresses taken out of what it raises."""
+
+    async def make_request(
+        self, bot: Bot, method: TelegramMethod[TelegramType], timeout: int | None = None
+    ) -> TelegramType:
+        """Make a call. Raises `TelegramNetworkError`, from a `ConnectionTimeoutError` when nothing was sent."""
+        limits: Any = aiohttp.ClientTimeout(
+            total=self.timeout if timeout is None else timeout, connect=_CONNECT_S
+        )
+        try:
+            return await super().make_request(bot, method, limits)  # which hands it on to aiohttp
+        except TelegramNetworkError as error:
+            if isinstance(error.__cause__, aiohttp.ConnectionTimeoutError):
+                error.__cause__.args = ()
+            raise
 
     async def stream_content(
         self,

@@ -93,7 +93,10 @@ class Settings(BaseSettings):
         32, ge=1, le=1000, description="Chats whose updates are processed at the same time."
     )
     update_deadline_s: float = Field(
-        60, gt=0, allow_inf_nan=False, description="Seconds after which a handler is stopped."
+        60,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds after which a handler is stopped; one call to Telegram may take 30.",
     )
     update_body_retention_hours: float = Field(
         0,

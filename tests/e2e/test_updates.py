@@ -20,6 +20,7 @@ from app.telemetry.identity import hashed
 from tests.e2e.test_webhook import PATH, SECRET, UPDATE
 from tests.kit.bot import ADMIN, ALICE, World, world
 from tests.kit.relay import relay
+from tests.kit.silence import way
 from tests.kit.telemetry import TOKEN, Captured
 from tests.kit.updates import change_lease
 
@@ -308,6 +309,67 @@ async def test_a_long_pause_that_telegram_asks_for_is_between_two_tries_and_not_
         row = await session.get_one(UpdateRow, sent["update_id"])
     await database.close()
     assert (row.state, row.attempts, row.failures) == ("done", tries, 0)
+
+
+async def test_a_telegram_that_is_silent_sets_no_update_aside(
+    telemetry: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packets that are dropped are an outage like any other, but after three tries the update was given up."""
+    monkeypatch.setattr("app.updates.patience._LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr("app.bot.dispatcher.REQUEST_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("app.bot.session._CONNECT_S", 0.2)
+    url = f"sqlite+aiosqlite:///{tmp_path / 'shared.db'}"
+    database = Database(url)
+    async with (
+        way() as telegram,
+        world(telemetry, tmp_path, bot_mode="webhook", database_url=url, bot_api_url=telegram.url) as here,
+    ):
+        async with here.sandbox.get("/sandbox/state") as response:
+            telegram.lead_to(response.url)
+        async with asyncio.timeout(20):
+            while len(await here.calls("setMyCommands")) < 2:
+                await asyncio.sleep(0.05)
+        await here.active()
+        await telegram.fall_silent()
+        assert await _post(here, UPDATE) == 200
+        async with asyncio.timeout(30):
+            while (await _row(database, UPDATE["update_id"])).attempts < 6:
+                await asyncio.sleep(0.1)
+        telegram.speak()
+        await here.updates_done()
+        assert len(await here.calls("sendMessage")) == 1
+    row = await _row(database, UPDATE["update_id"])
+    await database.close()
+    # At most the first call was on a connection from before, and may have arrived.
+    assert (row.state, row.failures) in (("done", 0), ("done", 1))
+    assert TOKEN not in telemetry.everything()
+
+
+@pytest.mark.parametrize("fault", [{"kind": "drop"}, {"kind": "delay", "delay_s": 5}], ids=str)
+async def test_a_call_that_does_nothing_twice_is_made_until_it_is_heard(
+    telemetry: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("app.updates.patience._LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr("app.bot.middlewares.retry._FIRST_BACKOFF_S", 0.01)
+    url = f"sqlite+aiosqlite:///{tmp_path / 'shared.db'}"
+    monkeypatch.setattr("app.bot.dispatcher.REQUEST_TIMEOUT_S", 1.0)
+    async with world(telemetry, tmp_path, database_url=url) as here:
+        await here.alice.say("/start")
+        menu = await here.alice.until(lambda m: m["keyboard"])
+        # Four times within each try.
+        await here.fault(method="editMessageText", times=14, **fault)
+        pressed = await here.alice.press(menu["message_id"], "mm.help")
+        await here.alice.until(lambda m: m["edit_date"], patience_s=40)
+        await here.updates_done()
+    database = Database(url)
+    row = await _row(database, pressed["update_id"])
+    await database.close()
+    assert (row.state, row.attempts, row.failures) == ("done", 4, 0)
+
+
+async def _row(database: Database, update_id: int) -> UpdateRow:
+    async with database.reading() as session:
+        return await session.get_one(UpdateRow, update_id)
 
 
 async def test_a_user_who_cannot_be_told_changes_nothing(

@@ -15,13 +15,13 @@ from aiogram.exceptions import (
     TelegramServerError,
 )
 from aiogram.types import ErrorEvent, Message
-from aiohttp import ClientConnectorError
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.bot import show
 from app.bot.filters import InPrivate
 from app.bot.locales import language_of, say
+from app.bot.middlewares.retry import changes_nothing_twice
 from app.bot.screens import job as screens
 from app.bot.screens import menu
 from app.errors import DeadlinePassed, Superseded
@@ -76,8 +76,8 @@ def _tried_again(turn: Turn, error: Exception) -> bool:
 
 def _passes(error: Exception) -> bool:
     if isinstance(error, TelegramNetworkError):
-        # After any other loss the call may have been carried out: each try may show the message once more.
-        return isinstance(error.__cause__, ClientConnectorError)
+        # Else the call may have been carried out: each try may show the message once more.
+        return changes_nothing_twice(error)
     if isinstance(error, DBAPIError) and isinstance(
         getattr(error.orig, "__cause__", None), asyncpg.DataError
     ):

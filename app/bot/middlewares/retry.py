@@ -25,6 +25,7 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
+from aiohttp import ClientConnectorError, ConnectionTimeoutError
 
 from app.telemetry.catalogue import API_THROTTLE_WAIT
 from app.telemetry.instruments import record
@@ -71,6 +72,12 @@ def within(turn: Turn) -> Iterator[None]:
         yield
     finally:
         _turn.reset(token)
+
+
+def changes_nothing_twice(error: TelegramNetworkError) -> bool:
+    """Whether a call of which nothing was heard can be made again as if it had never been made."""
+    never_made = isinstance(error.__cause__, (ClientConnectorError, ConnectionTimeoutError))
+    return never_made or error.method.__api_method__.startswith(_IDEMPOTENT)
 
 
 class Retry(BaseRequestMiddleware):
