@@ -220,9 +220,9 @@ async def finish(session: AsyncSession, epoch: int, settlement: Settlement, *, k
 
 
 def _forget(state: UpdateState, keep_body: bool) -> dict[str, Any]:
-    """What a finished row no longer holds: the person's words, and which chat it was."""
+    """What a finished row no longer holds: the person's words, and which chat it was. Set aside, it may be tried again."""
     if state is UpdateState.SET_ASIDE:
-        return {"lane": None}
+        return {}
     return {"lane": None} if keep_body else {"lane": None, "body": None}
 
 
@@ -268,7 +268,6 @@ async def requeue(session: AsyncSession, epoch: int, running: Collection[int]) -
         await session.execute(
             statement.values(
                 state=UpdateState.SET_ASIDE,
-                lane=None,
                 outcome="error",
                 reason=Reason.INTERNAL_ERROR,
                 deaths=TABLE.c.deaths + 1,

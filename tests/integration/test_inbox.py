@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ from app.updates.door import Door, Stored
 from app.updates.envelope import read
 from app.updates.inbox import Arrival
 from app.updates.turn import Turn
+from tests.kit.repository import ROOT
 from tests.kit.updates import (
     FIRST,
     SECOND,
@@ -285,6 +287,39 @@ async def test_a_poisonous_update_is_set_aside_and_its_chat_goes_on(database: Da
     assert here.script.given_up == [GivenUp(1, "message", FIRST, 3, "ValueError", "INTERNAL_ERROR")]
     assert {number: row.state for number, row in rows.items()} == {1: "set_aside", 2: "done"}
     assert rows[1].body == message(1).decode()  # for people to look at
+
+
+async def test_what_was_set_aside_is_tried_again_in_its_place_and_with_all_its_tries(
+    database: Database,
+) -> None:
+    """By the statement of the document it ran beside its own chat, and the next short outage set it aside once more."""
+    document = (ROOT / "docs" / "two-instances.md").read_text()
+    (again,) = re.findall(r"UPDATE updates SET .*\.\.\.;", document)
+    faults: list[tuple[Exception, bool]] = [(ValueError(), False)] * 3 + [(OSError(), True)]
+
+    async def fail(turn: Turn) -> None:
+        if faults:
+            error, passing = faults.pop(0)
+            turn.try_again(error, passing=passing)
+
+    gate = Gate()
+    async with instance(database, Script({1: fail, 2: gate})) as here:
+        await here.put(message(1))
+        await until(lambda: here.script.given_up)
+        await here.put(message(2))
+        await gate.reached.wait()
+        await here.put(message(3))
+        async with database.transaction() as session:
+            long_ago = datetime.now(UTC) - timedelta(hours=2)
+            await session.execute(update(UpdateRow).values(attempts=12, received_at=long_ago))
+            await session.execute(text(again.replace("...", "1")))
+        await asyncio.sleep(1.5)  # longer than the leader goes without a look
+        assert here.script.begun == [1, 1, 1, 2]
+        gate.open.set()
+        await here.all_done()
+        row = (await here.rows())[1]
+    assert here.script.begun == [1, 1, 1, 2, 1, 1, 3]
+    assert (row.state, row.attempts, row.failures, row.lane) == ("done", 2, 0, None)
 
 
 async def test_a_handler_whose_help_was_cancelled_does_not_hold_up_its_chat(database: Database) -> None:
