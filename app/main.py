@@ -30,6 +30,7 @@ from app.bot.reject import rejector
 from app.config.settings import Settings
 from app.db.migrate import migrate
 from app.db.session import Database
+from app.db.waiting import until_it_answers
 from app.grace import stop_on_signals
 from app.jobs import queue
 from app.jobs.engines.ffmpeg import find_ffmpeg
@@ -127,11 +128,14 @@ class Runtime:
             WorkerConfig(concurrency=settings.worker_concurrency),
         )
 
-    async def open(self, stack: AsyncExitStack) -> None:
-        """Bring the schema up to date; close the database and the bot's session when the stack ends."""
+    async def open(self, stack: AsyncExitStack, stop: asyncio.Event) -> None:
+        """Bring the schema up to date, unless `stop` is set first; close all connections when the stack ends."""
         stack.push_async_callback(self.database.close)
         stack.push_async_callback(self.lease_database.close)
         stack.push_async_callback(self.bot.session.close)
+        await until_it_answers(self.database, self.settings.database_wait_s, stop)
+        if stop.is_set():
+            return
         await migrate(self.database)
         stack.callback(instrument_engine(self.database.engine.sync_engine))
 
@@ -224,7 +228,9 @@ async def run(
     stop = stop or stop_on_signals()
     async with AsyncExitStack() as stack:
         runtime = Runtime(settings, telemetry)
-        await runtime.open(stack)
+        await runtime.open(stack, stop)
+        if stop.is_set():
+            return
         dispatcher = dispatchers.build(
             desk=runtime.desk(),
             admin_ids=settings.admin_ids,
@@ -261,7 +267,9 @@ async def run_worker(settings: Settings, telemetry: Telemetry) -> None:
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         runtime = Runtime(settings, telemetry)
-        await runtime.open(stack)
+        await runtime.open(stack, stop)
+        if stop.is_set():
+            return
         await runtime.open_doors(stack)
         await runtime.work(stop)
 

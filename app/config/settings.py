@@ -85,6 +85,13 @@ class Settings(BaseSettings):
         description="True when a pooler such as PgBouncer hands out connections per transaction: no prepared statements then.",
     )
 
+    database_wait_s: float = Field(
+        60,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that a bot or worker waits at its start for a database that does not answer yet.",
+    )
+
     # Updates
     inbox_limit: int = Field(
         10_000, ge=1, description="Updates that may wait; beyond that the webhook answers 429."

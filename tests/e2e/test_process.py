@@ -10,7 +10,7 @@ import signal
 import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from email.utils import formatdate
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from tests.kit.bot import ADMIN, ALICE, free_port
 from tests.kit.person import Person
 from tests.kit.pgbouncer import pgbouncer
 from tests.kit.programs import run, start
+from tests.kit.relay import relay
 from tests.kit.serving import serving
 from tests.kit.telemetry import TOKEN
 
@@ -89,12 +90,87 @@ async def test_what_is_missing_around_it_is_explained_too(tmp_path: Path) -> Non
         )
         dead = f"postgresql://user:hidden-password@127.0.0.1:{free_port()}/x"
         for command in ("run", "worker", "migrate"):
-            code, out, err = await run(tmp_path, command, DATABASE_URL=dead, **settings)
+            code, out, err = await run(tmp_path, command, DATABASE_URL=dead, DATABASE_WAIT_S="0", **settings)
             assert (code, err.split("(")[0]) == (
                 2,
                 "tracegram: DATABASE_URL: the database does not answer, or refuses ",
             )
             assert "hidden-password" not in out + err
+
+
+@pytest.mark.parametrize("command", ["run", "worker"])
+@pytest.mark.parametrize("first", ["refused", "starting up"])
+async def test_a_database_that_comes_later_is_waited_for(
+    tmp_path: Path, postgres_url: str, command: str, first: str
+) -> None:
+    """Started together with its database, the bot ended with the exit code of a wrong setting."""
+    port, inside = free_port(), free_port()
+    address = make_url(postgres_url).set(drivername="postgresql", host="127.0.0.1", port=port, query={})
+    async with serve("127.0.0.1", 0, token=TOKEN) as url, _ended_at_last() as programs:
+        async with _starting_up(port) if first == "starting up" else nullcontext():
+            program = await start(
+                tmp_path,
+                command,
+                BOT_TOKEN=TOKEN,
+                BOT_API_URL=url,
+                WEB_PORT=str(inside),
+                DATABASE_URL=address.render_as_string(hide_password=False),
+            )
+            programs.append(program)
+            assert program.stdout is not None
+            told = json.loads(await asyncio.wait_for(program.stdout.readline(), 30))
+            await asyncio.sleep(1.5)  # longer than the pause between two looks
+        async with relay(postgres_url, port), aiohttp.ClientSession() as session:
+            assert await _status(session, f"http://127.0.0.1:{inside}/health/ready") == 200
+            program.terminate()
+            out, _ = await program.communicate()
+    kind = {"refused": "ConnectionRefusedError", "starting up": "CannotConnectNowError"}[first]
+    assert (told["level"], told["logger"]) == ("WARNING", "app.db.waiting")
+    assert told["message"] == f"the database does not answer yet ({kind}); waiting for it"
+    assert b"app.db.waiting" not in out
+    assert program.returncode == 0
+
+
+@asynccontextmanager
+async def _starting_up(port: int) -> AsyncIterator[None]:
+    """A PostgreSQL that takes no connections yet, in the words of its protocol."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        fields = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+        await reader.readexactly(8)  # may it be encrypted?
+        writer.write(b"N")
+        await reader.read(1000)
+        writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", port)
+    try:
+        yield
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_stop_ends_the_wait_for_a_database(tmp_path: Path) -> None:
+    dead = f"postgresql://user@127.0.0.1:{free_port()}/x"
+    process = await start(tmp_path, "worker", BOT_TOKEN=TOKEN, DATABASE_URL=dead, DATABASE_WAIT_S="600")
+    assert process.stdout is not None
+    assert b"does not answer yet" in await asyncio.wait_for(process.stdout.readline(), 30)
+    process.terminate()
+    async with asyncio.timeout(30):
+        _, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
+
+
+async def test_a_database_that_refuses_is_not_waited_for(tmp_path: Path, postgres_url: str) -> None:
+    none_such = make_url(postgres_url).set(drivername="postgresql", database="none_such")
+    address = none_such.render_as_string(hide_password=False)
+    async with asyncio.timeout(60):
+        code, out, err = await run(
+            tmp_path, "worker", BOT_TOKEN=TOKEN, DATABASE_URL=address, DATABASE_WAIT_S="600"
+        )
+    assert (code, out) == (2, "")
+    assert "or refuses (InvalidCatalogNameError)" in err
 
 
 async def test_a_missing_token_is_explained(tmp_path: Path) -> None:

@@ -105,8 +105,8 @@ class Relay:
 
 
 @asynccontextmanager
-async def relay(url: str) -> AsyncIterator[Relay]:
-    """Start one in front of the database at `url`."""
+async def relay(url: str, port: int = 0) -> AsyncIterator[Relay]:
+    """Start one in front of the database at `url`, on a free port unless one is given."""
     server = make_url(url)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -115,7 +115,7 @@ async def relay(url: str) -> AsyncIterator[Relay]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    listening = await asyncio.start_server(connected, "127.0.0.1", port)
     port = listening.sockets[0].getsockname()[1]
     through = server.set(host="127.0.0.1", port=port, query={})
     here = Relay(through.render_as_string(hide_password=False))
