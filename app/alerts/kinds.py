@@ -5,7 +5,7 @@ Percentages become ratios here, since PromQL computes with ratios. What is alike
 
 from __future__ import annotations
 
-from app.alerts.promql import bot, grown, increased, quantile, summed
+from app.alerts.promql import bot, counted, increased, quantile, summed
 from app.alerts.rules import INSTANCE, PERCENT, SECONDS, VALUE, Alert, Recording
 from app.config.alerting import Alerting
 
@@ -103,7 +103,7 @@ def _updates(t: Alerting) -> tuple[Alert, ...]:
             "UpdatesSetAside",
             "warning",
             "updates",
-            grown(bot("bot_updates_set_aside_total"), "10m", "update_type"),
+            counted(bot("bot_updates_set_aside_total"), 10, "update_type"),
             0,
             "Updates of type {{ $labels.update_type }} were given up",
             "In the last ten minutes an update was set aside: after its last try, or because it cannot be read.",

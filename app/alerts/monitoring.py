@@ -6,7 +6,7 @@ The metrics of those programs are theirs: their names were read from the version
 from __future__ import annotations
 
 from app.alerts.kinds import THREE_SCRAPES_S
-from app.alerts.promql import bot, grown
+from app.alerts.promql import bot, counted, grown
 from app.alerts.rules import INSTANCE, PERCENT, Alert
 
 _SIGNALS = ("spans", "log_records", "metric_points")
@@ -43,7 +43,7 @@ def _telemetry() -> tuple[Alert, ...]:
             "warning",
             "telemetry",
             # Metrics are cumulative, and rules read what is scraped: an export that fails loses nothing.
-            grown(bot("bot_telemetry_dropped_total", 'signal!="metrics"'), "10m", "instance, signal"),
+            counted(bot("bot_telemetry_dropped_total", 'signal!="metrics"'), 10, "instance, signal"),
             0,
             f"{INSTANCE} loses {{{{ $labels.signal }}}}",
             "In the last ten minutes a process dropped spans or log records that the Collector did not take.",

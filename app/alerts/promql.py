@@ -26,13 +26,27 @@ def increased(metric: str, *matchers: str, window: str, by: str = "") -> str:
 
 
 def grown(series: str, window: str, by: str) -> str:
-    """Whether a counter has grown, also from nothing.
+    """Whether a counter of another program has grown, also from nothing.
 
-    A counter that is not there before its first event starts at 1, which `increase` does not see as a step.
+    A counter that is not there before its first event starts at 1, which `increase` does not see as a step. When it was not
+    scraped for longer than the window, all of it counts once more.
     """
     return (
         f"{_sum(by)}(increase({series}[{window}])) > 0\n"
         f"or\n{_sum(by)}({series} unless {series} offset {window}) > 0"
+    )
+
+
+def counted(series: str, minutes: int, by: str) -> str:
+    """Whether a counter of the bot has grown in the last minutes.
+
+    It begins at zero, but may have grown before the first scrape, which `increase` does not see: of a process that is
+    younger, all of it counts. So what is old is not told again after a time without scrapes.
+    """
+    young = f"{bot('bot_uptime_seconds')} < {minutes * 60}"
+    return (
+        f"{_sum(by)}(increase({series}[{minutes}m])) > 0\n"
+        f"or\n{_sum(by)}({series} and on (instance) {young}) > 0"
     )
 
 

@@ -348,6 +348,11 @@ async def test_a_worker_tells_its_health_and_its_numbers_and_takes_no_updates(tm
     assert set(found.values()) == {200, 404}
     assert "bot_uptime_seconds" in numbers
     assert "bot_queue_depth" in numbers
+    # Whose growth is an alert (app/alerts/promql.py): there before anything happens, so that the first one is a step.
+    for kind in ("message", "callback_query", "other"):
+        assert f'bot_updates_set_aside_total{{update_type="{kind}"}} 0.0' in numbers
+    for lost in ("spans", "logs"):
+        assert f'bot_telemetry_dropped_total{{signal="{lost}"}} 0.0' in numbers
     assert process.returncode == 0
 
 

@@ -61,6 +61,11 @@ def measured(metric: Metric, growth: dict[float, int], **labels: str) -> dict[st
     return buckets(name, f"0+{sum(growth.values())}x60", *edges, **labels)
 
 
+def running(since: int) -> dict[str, str]:
+    """A process that began so many seconds before."""
+    return {bot("bot_uptime_seconds"): f"{since}+15x200"}
+
+
 def health(**parts: str) -> dict[str, str]:
     """The gauge of the parts."""
     return {bot("bot_health_state", part=part): values for part, values in parts.items()}
@@ -68,6 +73,11 @@ def health(**parts: str) -> dict[str, str]:
 
 HERE = {"instance": BOT}
 AWAY = {"job": "tracegram", "instance": BOT}
+
+
+def _aside(kind: str) -> str:
+    return bot("bot_updates_set_aside_total", update_type=kind)
+
 
 _UPDATES = [
     Case(
@@ -124,13 +134,20 @@ _UPDATES = [
     ),
     Case("InboxBackup", {bot("bot_inbox_depth"): "81+0x60"}, [({}, "81 updates wait or run")]),
     Case("InboxBackup", {bot("bot_inbox_depth"): "80+0x60", bot("bot_inbox_depth", "bot-2:9464"): "80+0x60"}),
-    # The counter is not there before its first event.
     Case(
         "UpdatesSetAside",
-        {bot("bot_updates_set_aside_total", update_type="callback_query"): "_x20 1+0x100"},
+        {_aside("callback_query"): "0x30 1+0x100", **running(3600)},
         [({"update_type": "callback_query"}, "Updates of type callback_query were given up")],
     ),
-    Case("UpdatesSetAside", {bot("bot_updates_set_aside_total", update_type="message"): "3+0x100"}, at="20m"),
+    # A process that has just started may have given an update up before the first scrape.
+    Case(
+        "UpdatesSetAside",
+        {_aside("message"): "_x20 1+0x100", bot("bot_uptime_seconds"): "_x20 9+15x100"},
+        [({"update_type": "message"}, "Updates of type message were given up")],
+    ),
+    Case("UpdatesSetAside", {_aside("message"): "3+0x100", **running(0)}, at="20m"),
+    # Prometheus did not reach it for a quarter of an hour: what is old stays old.
+    Case("UpdatesSetAside", {_aside("message"): "3x20 _x60 3x20", **running(3600)}, at="21m"),
     Case(
         "EventLoopLag",
         buckets("bot_event_loop_lag_seconds", "0+100x60", ("0.5", "0+98x60"), ("1.0", "0+100x60")),
@@ -280,10 +297,22 @@ _TELEMETRY = [
     Case("Watchdog", {bot("up"): "1x60"}, [({}, "Alerts get through")]),
     Case(
         "TelemetryDropped",
-        {bot("bot_telemetry_dropped_total", signal="spans"): "_x20 40+0x60"},
+        {bot("bot_telemetry_dropped_total", signal="spans"): "0x20 40+0x60", **running(3600)},
         [({**HERE, "signal": "spans"}, f"{BOT} loses spans")],
     ),
-    Case("TelemetryDropped", {bot("bot_telemetry_dropped_total", signal="spans"): "40+0x100"}, at="20m"),
+    Case(
+        "TelemetryDropped",
+        {
+            bot("bot_telemetry_dropped_total", signal="spans"): "_x20 40+0x60",
+            bot("bot_uptime_seconds"): "_x20 9+15x60",
+        },
+        [({**HERE, "signal": "spans"}, f"{BOT} loses spans")],
+    ),
+    Case(
+        "TelemetryDropped",
+        {bot("bot_telemetry_dropped_total", signal="spans"): "40x20 _x60 40x20", **running(3600)},
+        at="21m",
+    ),
     # The Collector was started again: two exports of metrics failed, and the next one holds what they held.
     Case(
         "TelemetryDropped",
