@@ -155,8 +155,14 @@ def test_the_settings_of_the_operator_arrive() -> None:
         ADMIN_IDS="1,2",
         WORKER_CONCURRENCY="5",
     )["services"]
-    assert config["bot-1"]["environment"] == config["bot-2"]["environment"]
-    bot, worker = config["bot-1"]["environment"], config["worker"]["environment"]
+    environments = [config[name]["environment"] for name in ("bot-1", "bot-2", "worker")]
+    assert [told.pop("OTEL_RESOURCE_ATTRIBUTES") for told in environments] == [
+        "service.instance.id=bot-1",
+        "service.instance.id=bot-2",
+        "service.instance.id=worker",
+    ]
+    bot, other, worker = environments
+    assert bot == other
     assert {key: bot[key] for key in ("WEBHOOK_URL", "GRAFANA_URL", "ADMIN_IDS", "WORKER_CONCURRENCY")} == {
         "WEBHOOK_URL": "https://bot.example.org",
         "GRAFANA_URL": "https://grafana.example.org",
