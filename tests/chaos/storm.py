@@ -200,9 +200,13 @@ async def storm(
     began = time.monotonic()
     async with world(server, plan.chats, folder, slots=_SLOTS, pooler=pooler) as (database, mail, ships):
         one = Storm(plan, database, mail, ships, restart)
-        async with asyncio.timeout(plan.limit_s):
-            await one.run()
-            await settled(database, ships)
+        try:
+            async with asyncio.timeout(plan.limit_s):
+                await one.run()
+                await settled(database, ships)
+        except TimeoutError:
+            await _witness(database, ships)
+            raise
         verdict = await ledger.judge(database, mail.sent)
         answers = {str(status): n for status, n in sorted(ships.balancer.answers.items())}
     return {
@@ -255,6 +259,20 @@ async def settled(database: Database, ships: Fleet) -> None:
         await ships.start(0)
     while await ledger.number(database, "SELECT count(*) FROM updates WHERE state IN ('waiting', 'running')"):
         await asyncio.sleep(0.2)
+
+
+async def _witness(database: Database, ships: Fleet) -> None:
+    """Write down what holds up a storm that does not end: who is frozen, and what the server's sessions wait for."""
+    for slot in range(len(ships.ports)):
+        state = "frozen" if ships.frozen(slot) else "alive" if ships.alive(slot) else "gone"
+        _log.info("slot %d: pid %d is %s", slot, ships.pid(slot), state)
+    sessions = (
+        "SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid) AS blocked_by, now() - xact_start AS age, "
+        "left(query, 120) AS query FROM pg_stat_activity WHERE datname = current_database() ORDER BY xact_start"
+    )
+    for asked in (sessions, "SELECT * FROM lock_heartbeat"):
+        for row in await ledger.rows(database, asked):
+            _log.info("%s", dict(row))
 
 
 async def active(database: Database) -> int | None:
