@@ -17,7 +17,7 @@ from aiohttp import web
 _log = logging.getLogger(__name__)
 
 #: What every answer says that it comes from: aiohttp would tell its version and Python's.
-SERVER = "tracegram"
+_SERVER = "tracegram"
 #: Telegram opens 100 at most, a scraper one.
 MOST = 512
 #: Time for the head of a request, in seconds: a sender that needs longer wants to hold the connection.
@@ -97,17 +97,18 @@ class _Connection(web.RequestHandler):
         else:
             _log.error("a request failed", exc_info=exc)
             status, why = 503, "try again later"
-        response = web.json_response({"error": why}, status=status, headers={"Server": SERVER})
+        response = web.json_response({"error": why}, status=status)
         response.force_close()
         return response
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; an error as JSON, with its kind alone: aiohttp's texts quote what was sent."""
+        """Send an answer in our name; an error as JSON, with its kind alone: aiohttp's texts quote what was sent."""
         if isinstance(resp, web.HTTPException):
             allowed = {"Allow": resp.headers["Allow"]} if "Allow" in resp.headers else {}
             resp = web.json_response({"error": resp.reason}, status=resp.status, headers=allowed)
+        resp.headers["Server"] = _SERVER
         return await super().finish_response(request, resp, start_time)
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from app.errors import ConfigError
-from app.web.connections import HEAD_S, MOST, SERVER, Doorman
+from app.web.connections import HEAD_S, MOST, Doorman
 from app.web.routes.webhook import MAX_BODY
 
 _log = logging.getLogger(__name__)
@@ -32,10 +32,6 @@ async def _no_traceback(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception:
         _log.exception("a request failed")
         return web.json_response({"error": "try again later"}, status=503)
-
-
-async def _name_ourselves(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = SERVER
 
 
 def _telling(doormen: list[Doorman]) -> Middleware:
@@ -57,7 +53,6 @@ async def serve(
     application = web.Application(
         client_max_size=MAX_BODY, middlewares=[_telling(doormen), _no_traceback], logger=_log
     )
-    application.on_response_prepare.append(_name_ourselves)
     application.add_routes(routes)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=_GRACE_S)
     await runner.setup()
