@@ -15,12 +15,14 @@ from app.config.settings import Settings
 from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.main import run
 from app.sandbox.media import serve_media
-from app.sandbox.server import serve
+from app.sandbox.server import FloodLimits, serve
 from deploy.native.ports import free_numbers
 from tests.kit.person import Person
 from tests.kit.telemetry import SECRETS, TOKEN, Captured
 
 ALICE, BORIS, ADMIN = 1001, 1002, 1000
+#: A quick machine sends more than Telegram allows in a second; a test that wants a 429 asks for one.
+UNLIMITED = FloodLimits(bot_rate=10_000, bot_burst=10_000, chat_rate=10_000, chat_burst=10_000)
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ async def world(
     """Start everything and stop it again. `changed` are settings that differ; it runs when the door `until` answers."""
     async with (
         serve_media("127.0.0.1", 0, find_ffmpeg(None), samples_dir=media_samples) as media,
-        serve("127.0.0.1", 0, token=TOKEN) as url,
+        serve("127.0.0.1", 0, token=TOKEN, flood=UNLIMITED) as url,
         aiohttp.ClientSession(url) as sandbox,
     ):
         port = free_port()

@@ -21,6 +21,7 @@ from deploy.native.ports import HOST
 from deploy.native.processes import Process, start
 from deploy.native.programs import ROOT
 from deploy.native.run import Stack
+from tests.kit.bot import UNLIMITED
 from tests.kit.person import Person
 from tests.kit.telemetry import SECRETS
 
@@ -77,7 +78,7 @@ async def bot(stack: Stack, folder: Path, **changed: str) -> AsyncIterator[Bot]:
     """Start one that sends to the stack's Collector and is scraped by its Prometheus. `changed` are settings that differ."""
     async with (
         serve_media(HOST, 0, find_ffmpeg(None)) as media,
-        serve(HOST, stack.ports.telegram, token=stack.token) as telegram,
+        serve(HOST, stack.ports.telegram, token=stack.token, flood=UNLIMITED) as telegram,
         aiohttp.ClientSession(telegram) as sandbox,
     ):
         process = _started(stack, folder, telegram, media, changed)
