@@ -1,8 +1,9 @@
-"""How a process hears that it should stop, and which work it lets finish first: half an upload helps nobody."""
+"""How a process hears that it should stop, what waits until then, and which work it lets finish first."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Coroutine
 from typing import Any
@@ -17,8 +18,15 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
+    """Wait until the event is set, or the time is over."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
 async def to_the_end(work: Coroutine[Any, Any, None], grace_s: float) -> None:
-    """Await `work`; when this is cancelled, give the work `grace_s` more seconds first, then cancel it too."""
+    """Await `work`; when this is cancelled, give the work `grace_s` more seconds first, then cancel it too: half an upload helps nobody."""
     task = asyncio.create_task(work)  # noqa: TID251  # awaited below on every path
     try:
         await asyncio.shield(task)

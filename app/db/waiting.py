@@ -11,6 +11,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from app.db.session import Database
+from app.grace import wait_at_most
 
 _log = logging.getLogger(__name__)
 
@@ -37,12 +38,4 @@ async def until_it_answers(database: Database, patience_s: float, stop: asyncio.
         if not told:
             _log.warning("the database does not answer yet (%s); waiting for it", kind)
             told = True
-        await _pause(stop)
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(_PAUSE_S):
-            await stop.wait()
-    except TimeoutError:
-        return
+        await wait_at_most(stop, _PAUSE_S)

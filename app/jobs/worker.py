@@ -14,7 +14,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.models import JobState
 from app.db.session import Database
 from app.errors import EngineFailed, JobError, Reason
-from app.grace import to_the_end
+from app.grace import to_the_end, wait_at_most
 from app.jobs import measure, queue
 from app.jobs.ports import Deliver, Engine, Job, MediaResult, Progress
 from app.telemetry import tracer
@@ -128,9 +127,7 @@ class Worker:
                     lease.reschedule(clock() + self._config.lease_s if held else clock())
 
     async def _wait(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_POLL_EVERY_S):
-                await self._woken.wait()
+        await wait_at_most(self._woken, _POLL_EVERY_S)
         self._woken.clear()
 
     async def _work(self, job: Job) -> None:

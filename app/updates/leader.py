@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from app.db.line import Line
 from app.db.models import UpdateState
 from app.db.session import Database
+from app.grace import wait_at_most
 from app.telemetry.untraced import untraced
 from app.updates import claims
 from app.updates.bell import UPDATES, ring
@@ -107,7 +108,7 @@ class Leader:
                     await asyncio.sleep(pause)
                     continue
                 # Whatever makes another pass worth while wakes it: an arrival, an end.
-                await _wait(self._wake, look)
+                await wait_at_most(self._wake, look)
                 if self._running:
                     await asyncio.sleep(_BREATH_S)
             stopping.cancel()
@@ -210,11 +211,3 @@ def _is_stopped() -> bool:
     """Whether somebody cancelled this very task."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

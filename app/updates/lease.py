@@ -24,6 +24,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from app.db.clock import clock
 from app.db.models import LockRow
 from app.db.session import Database
+from app.grace import wait_at_most
 from app.telemetry import tracer
 from app.telemetry.catalogue import LOCK_TAKEOVERS
 from app.telemetry.contract import Event
@@ -133,7 +134,7 @@ class Lease:
                 if not complained:
                     _log.warning("the lease cannot be read (%s); trying again", type(error).__qualname__)
                 complained = True
-            await _wait(self._look, pause)
+            await wait_at_most(self._look, pause)
 
     async def _see(self) -> Seen:
         with untraced():
@@ -271,14 +272,6 @@ class Lease:
 
 async def _run(lead: Lead, epoch: int, stop: asyncio.Event) -> None:
     await lead(epoch, stop)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
 
 
 def _iso(moment: float) -> str:
