@@ -324,30 +324,41 @@ async def test_ten_databases_that_are_away_and_ten_that_are_back_are_one_message
             assert text.strip().splitlines()[-1] == "and more: 10 resolved in all"
 
 
+Door = Callable[[web.Request], Awaitable[web.Response]]
+
+
+@asynccontextmanager
+async def before_a_door(
+    folder: Path, door: Door, shortened: Callable[[str], str], *, instead_of: str
+) -> AsyncIterator[Manager]:
+    """One that calls the bot, for which a server stands in here, where the configuration names another receiver."""
+    application = web.Application()
+    application.router.add_post("/alertmanager/webhook", door)
+    async with serving(application) as url:
+        configuration = here(
+            (SOURCE / "alertmanager.yaml").read_text(encoding="utf-8"),
+            secrets(folder, bot_token=TOKEN, alert_chat_id="1", alert_webhook_token="a-token"),
+            bot=url,
+        )
+        configuration = configuration.replace(f"receiver: {instead_of}", "receiver: bot")
+        async with manager(folder, shortened(configuration)) as alertmanager:
+            yield alertmanager
+
+
 async def test_the_bots_receiver_calls_its_door_with_its_token(tmp_path: Path) -> None:
-    """What the door will get, once there is one: here a server stands in its place."""
+    """What the door will get, once there is one."""
     calls: list[tuple[str, str | None, dict[str, Any]]] = []
 
     async def door(request: web.Request) -> web.Response:
         calls.append((request.path, request.headers.get("Authorization"), await request.json()))
         return web.json_response({})
 
-    application = web.Application()
-    application.router.add_post("/alertmanager/webhook", door)
-    async with serving(application) as url:
-        configuration = here(
-            (SOURCE / "alertmanager.yaml").read_text(encoding="utf-8"),
-            secrets(tmp_path, bot_token=TOKEN, alert_chat_id="1", alert_webhook_token="a-token"),
-            bot=url,
-        )
-        configuration = configuration.replace("receiver: telegram-loud", "receiver: bot")
-        async with manager(tmp_path, quick(configuration)) as alertmanager:
-            await alertmanager.post(alert(*DOWN, instance="bot-1:9464"))
+    async def called() -> bool:
+        return bool(calls)
 
-            async def called() -> bool:
-                return bool(calls)
-
-            await until(called)
+    async with before_a_door(tmp_path, door, quick, instead_of="telegram-loud") as alertmanager:
+        await alertmanager.post(alert(*DOWN, instance="bot-1:9464"))
+        await until(called)
     path, authorization, body = calls[0]
     assert (path, authorization) == ("/alertmanager/webhook", "Bearer a-token")
     sent = alert(*DOWN, instance="bot-1:9464")
@@ -378,22 +389,12 @@ async def test_an_alert_is_told_again_when_it_is_meant_although_an_answer_takes_
         await asyncio.sleep(0.2)
         return web.json_response({})
 
-    application = web.Application()
-    application.router.add_post("/alertmanager/webhook", door)
-    async with serving(application) as url:
-        configuration = here(
-            (SOURCE / "alertmanager.yaml").read_text(encoding="utf-8"),
-            secrets(tmp_path, bot_token=TOKEN, alert_chat_id="1", alert_webhook_token="a-token"),
-            bot=url,
-        )
-        configuration = configuration.replace("receiver: telegram-quiet", "receiver: bot")
-        async with manager(tmp_path, hundredth(configuration)) as alertmanager:
-            await alertmanager.post(alert("QueueBackup", "warning", "51 jobs wait"))
+    async def twice() -> bool:
+        return len(calls) == 2
 
-            async def twice() -> bool:
-                return len(calls) == 2
-
-            await until(twice)
+    async with before_a_door(tmp_path, door, hundredth, instead_of="telegram-quiet") as alertmanager:
+        await alertmanager.post(alert("QueueBackup", "warning", "51 jobs wait"))
+        await until(twice)
     looks = (calls[1] - calls[0]) / 3
     assert round(looks) == 15 / 5
 
