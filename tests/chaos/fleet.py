@@ -103,3 +103,4 @@ async def fleet(config: instance.Config, slots: int) -> AsyncIterator[Fleet]:
 
 
 SIGKILL, SIGSTOP, SIGCONT, SIGTERM = signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT, signal.SIGTERM
+SIGUSR1 = signal.SIGUSR1

@@ -13,8 +13,10 @@ import os
 import random
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiogram import Dispatcher, Router
 from aiogram.types import Message
@@ -75,6 +77,7 @@ def main(config: Config) -> None:
 async def run(config: Config) -> None:
     """The parts, opened in order and closed in the opposite one."""
     stop = stop_on_signals()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _tell_tasks)
     shared = config.shared_connections
     database = Database(config.database_url, shared_connections=shared)
     lease_database = Database(config.database_url, shared_connections=shared, pool_size=1)
@@ -107,6 +110,24 @@ async def run(config: Config) -> None:
 
 async def _nothing_else() -> None:
     await asyncio.Event().wait()
+
+
+def _tell_tasks() -> None:
+    """Write down what each task waits for, for whoever looks into a storm that does not end."""
+    for task in asyncio.all_tasks():
+        print(os.getpid(), task.get_name(), *_awaited(task.get_coro()), sep="\n  ", flush=True)
+
+
+def _awaited(coroutine: Any) -> Iterator[str]:
+    """What a coroutine waits for, the innermost last; a task's own stack ends at its first frame."""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        yield (
+            f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
+            if frame
+            else repr(coroutine)
+        )
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
 
 
 def _booking() -> Router:

@@ -20,7 +20,7 @@ from app.db.migrate import migrate
 from app.db.session import Database
 from tests.chaos import ledger
 from tests.chaos.faults import Fault
-from tests.chaos.fleet import SIGCONT, SIGKILL, SIGSTOP, Fleet, fleet
+from tests.chaos.fleet import SIGCONT, SIGKILL, SIGSTOP, SIGUSR1, Fleet, fleet
 from tests.chaos.instance import Config
 from tests.chaos.post import Post, post
 from tests.kit.postgres import execute
@@ -266,6 +266,8 @@ async def _witness(database: Database, ships: Fleet) -> None:
     for slot in range(len(ships.ports)):
         state = "frozen" if ships.frozen(slot) else "alive" if ships.alive(slot) else "gone"
         _log.info("slot %d: pid %d is %s", slot, ships.pid(slot), state)
+        if state == "alive":
+            ships.signal(slot, SIGUSR1)  # it writes down what its tasks wait for
     sessions = (
         "SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid) AS blocked_by, now() - xact_start AS age, "
         "left(query, 120) AS query FROM pg_stat_activity WHERE datname = current_database() ORDER BY xact_start"
