@@ -6,8 +6,8 @@ it holds the one write lock.
 
 from __future__ import annotations
 
+import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -74,6 +74,14 @@ class MeasuredPool(AsyncAdaptedQueuePool):
         used, idle = self.checkedout(), self.checkedin()
         limit = self.size() + self._max_overflow
         return {"used": used, "idle": idle, "unopened": max(limit - used - idle, 0)}
+
+
+class _LimitedConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg tells no types
+    """What asyncpg itself waits for without a limit has one: the server's word that a prepared statement is closed."""
+
+    async def _cleanup_stmts(self) -> None:
+        async with asyncio.timeout(_ANSWER_S):
+            await super()._cleanup_stmts()
 
 
 class Database:
@@ -176,16 +184,21 @@ def _arguments(url: str, shared_connections: bool) -> dict[str, Any]:
     if _is_sqlite(url):
         return {}
     # A dead server must not hold up the door for longer than Telegram waits.
-    arguments: dict[str, Any] = {"timeout": 5, "command_timeout": _ANSWER_S}
+    arguments: dict[str, Any] = {
+        "timeout": 5,
+        "command_timeout": _ANSWER_S,
+        "connection_class": _LimitedConnection,
+    }
     if not shared_connections:
         # A pooler refuses it at the start of a connection; it has a setting of the same kind.
         arguments["server_settings"] = {"idle_in_transaction_session_timeout": _IDLE_MS}
     else:
         # A pooler gives each transaction another connection: a statement that was prepared on one is unknown on the next.
+        # Without a name it need not be closed either, which would be a trip of its own.
         arguments |= {
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: f"__asyncpg_{uuid.uuid4()}__",
+            "prepared_statement_name_func": str,
         }
     return arguments
 

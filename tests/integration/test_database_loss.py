@@ -53,3 +53,36 @@ async def test_a_statement_without_an_answer_is_the_databases_error(
         await database.close()
     assert (type(raised.value.orig), raised.value.connection_invalidated) == (TimeoutError, True)
     assert type(asked.value.orig) is TimeoutError
+
+
+async def test_a_statement_that_cannot_be_closed_is_not_waited_for_without_end(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.session._ANSWER_S", 0.3)
+    async with relay(postgres_url) as through:
+        database = Database(through.url)
+        through.loses_closings = True
+        line = Line(database)
+
+        async def more_than_are_kept_prepared() -> None:
+            for number in range(1000):
+                await line.execute(text(f"SELECT {number}"))
+
+        with pytest.raises(OperationalError) as raised:
+            await more_than_are_kept_prepared()
+        await line.close()
+        await database.close()
+    assert (type(raised.value.orig), raised.value.connection_invalidated) == (TimeoutError, True)
+    assert through.lost == 1
+
+
+async def test_through_a_pooler_no_statement_has_to_be_closed(postgres_url: str) -> None:
+    async with relay(postgres_url) as through:
+        database = Database(through.url, shared_connections=True)
+        through.loses_closings = True
+        line = Line(database)
+        told = [(await line.execute(text("SELECT cast(:n AS int)"), {"n": n}))[0][0] for n in range(300)]
+        await line.close()
+        await database.close()
+    assert told == list(range(300))
+    assert through.lost == 0

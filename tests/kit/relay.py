@@ -1,7 +1,7 @@
 """A relay in front of a PostgreSQL that can stop forwarding: a server that is there, takes connections, and never answers.
 
 It can also lose one answer to a COMMIT: the server has it, and whoever asked never hears of it. Or it loses a statement,
-or every connection.
+every word that one may be forgotten, or every connection.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class Relay:
     lost: int = 0
     #: Whether a COMMIT was held back on purpose.
     held: bool = False
+    #: Whether no word of the client that a prepared statement should be closed reaches the server.
+    loses_closings: bool = False
     _losing: bytes | None = None
     _cutting: bytes | None = None
     _refuses: bool = False
@@ -88,6 +90,9 @@ class Relay:
                     self.lost += 1
                     back.cancel()
                     break
+                if back is not None and self.loses_closings and data.startswith(b"C"):
+                    self.lost += 1
+                    continue
                 marked |= self._losing is not None and self._losing in data
                 if back is not None and marked and b"COMMIT" in data:
                     self._losing = None
