@@ -100,7 +100,7 @@ class Runtime:
         self.lease_database = Database(
             settings.database_url.get_secret_value(),
             shared_connections=settings.database_shared_connections,
-            pool_size=1,
+            pool_size=2,
         )
         observe(DB_POOL_CONNECTIONS, self.database.connections)
         self.updates: Updates | None = None

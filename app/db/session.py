@@ -36,9 +36,12 @@ _POOL_SIZE = 20
 _ANSWER_S = 10.0
 #: The same for a step of a migration, which may rebuild a table, or wait for the process that is at it.
 _STEP_S = 3600.0
+#: How the server knows our sessions, and those of a migration, which may be silent for long.
+APPLICATION, _MIGRATION = "tracegram", "tracegram migrate"
 #: A process that freezes within a transaction holds its rows for so long at most: less than a lease lasts (4 s), so
 #: that whoever takes over neither waits for the row of the lease nor is overtaken by commits of one that wakes up.
-_IDLE_MS = "3000"
+#: What the server does not notice by itself, another process does (app/updates/frozen.py).
+SILENT_S = 3.0
 
 
 class DatabaseUnreachable(OperationalError):
@@ -142,11 +145,13 @@ class Database:
                 yield connection
             return
         arguments = _arguments(self._url, self.shared_connections) | {"command_timeout": _STEP_S}
+        arguments["server_settings"] = {"application_name": _MIGRATION}
         # Its limit on statements is the connection's, not to be changed later: hence one of its own.
         engine = create_async_engine(self._url, hide_parameters=True, connect_args=arguments, **_pool(1))
         event.listen(engine.sync_engine, "handle_error", _as_ours, retval=True)
         try:
             async with engine.begin() as connection:
+                # The role or the database may have one.
                 await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 yield connection
         finally:
@@ -188,10 +193,11 @@ def _arguments(url: str, shared_connections: bool) -> dict[str, Any]:
         "timeout": 5,
         "command_timeout": _ANSWER_S,
         "connection_class": _LimitedConnection,
+        "server_settings": {"application_name": APPLICATION},
     }
     if not shared_connections:
-        # A pooler refuses it at the start of a connection; it has a setting of the same kind.
-        arguments["server_settings"] = {"idle_in_transaction_session_timeout": _IDLE_MS}
+        # A pooler refuses it at the start of a connection.
+        arguments["server_settings"]["idle_in_transaction_session_timeout"] = f"{SILENT_S * 1000:.0f}"
     else:
         # A pooler gives each transaction another connection: a statement that was prepared on one is unknown on the next.
         # Without a name it need not be closed either, which would be a trip of its own.

@@ -20,6 +20,7 @@ from app.telemetry.untraced import untraced
 from app.updates import inbox
 from app.updates.bell import LEASE, UPDATES, Bell, ring
 from app.updates.door import Door
+from app.updates.frozen import free_from_frozen
 from app.updates.leader import Leader
 from app.updates.lease import Lease
 from app.updates.ports import Processor
@@ -55,7 +56,8 @@ class Updates:
     ) -> None:
         self._database = database
         self._options = options
-        # Connections of its own: a heartbeat does not queue behind handlers.
+        # Connections of its own: neither a heartbeat nor what frees locks queues behind handlers.
+        self._lease_database = lease_database
         self.lease = Lease(lease_database, options.heartbeat_s, options.expiry_s)
         self.door = Door(database, options.inbox_limit, on_stored=self._stored)
         self._leader = Leader(
@@ -93,7 +95,13 @@ class Updates:
 
         async with asyncio.TaskGroup() as group:
             others = [
-                group.create_task(loop) for loop in (self._bell.run(), self._counting(), self._forget())
+                group.create_task(loop)
+                for loop in (
+                    self._bell.run(),
+                    self._counting(),
+                    self._forget(),
+                    free_from_frozen(self._lease_database),
+                )
             ]
             try:
                 await self.lease.run(lead)

@@ -80,7 +80,7 @@ async def run(config: Config) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _tell_tasks)
     shared = config.shared_connections
     database = Database(config.database_url, shared_connections=shared)
-    lease_database = Database(config.database_url, shared_connections=shared, pool_size=1)
+    lease_database = Database(config.database_url, shared_connections=shared, pool_size=2)
     if config.fault is not None:
         plant(config.fault, database, lease_database)
     bot = create_bot(TOKEN, config.bot_api_url)

@@ -229,10 +229,6 @@ async def world(
     """A fresh database with the ledger, the sandbox, and a fleet that its webhook points at."""
     name = f"chaos_{random.SystemRandom().randrange(10**9)}"
     await asyncio.to_thread(execute, server, f"CREATE DATABASE {name}")
-    if pooler is not None:
-        # As docs/two-instances.md asks for: through a pooler the instances cannot set it themselves.
-        limit = f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '3s'"
-        await asyncio.to_thread(execute, server, limit)
     database = Database(server.set(database=name).render_as_string(hide_password=False))
     try:
         await migrate(database)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +29,6 @@ pool_mode = transaction
 default_pool_size = 30
 max_client_conn = 300
 server_login_retry = 1
-idle_transaction_timeout = 3
 """
 
 
@@ -54,7 +55,19 @@ def pgbouncer(server: URL) -> Iterator[URL]:
             stdout=subprocess.DEVNULL,
         )
         try:
+            _until_it_listens(process, listen)
             yield server.set(host="127.0.0.1", port=listen, query={})
         finally:
             process.kill()
             process.wait()
+
+
+def _until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    while process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        else:
+            return
+    raise AssertionError("pgbouncer ended at once")

@@ -1,0 +1,57 @@
+"""A process that is frozen in the middle of its work keeps nothing locked, wherever in the protocol that middle is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+
+import pytest
+from sqlalchemy import make_url, text
+
+from app.db.migrate import migrate
+from app.db.session import Database
+from tests.kit.pgbouncer import pgbouncer
+from tests.kit.updates import instance, message, until_active
+
+
+@asynccontextmanager
+async def frozen(database: Database, *, half_asked: bool) -> AsyncIterator[None]:
+    """Somebody holds the row of the lease, and is silent from then on."""
+    async with database.engine.connect() as connection:
+        await connection.execute(text("UPDATE lock_heartbeat SET epoch = epoch"))
+        if half_asked:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver.prepare("SELECT 1", name="")
+        yield
+        await connection.invalidate()
+
+
+@pytest.mark.parametrize(
+    ("pooled", "half_asked"),
+    [
+        pytest.param(False, True, id="directly, with a statement half asked"),
+        pytest.param(True, True, id="through a pooler, with a statement half asked"),
+        pytest.param(True, False, id="through a pooler, between two statements"),
+    ],
+)
+async def test_who_is_frozen_keeps_no_lock(
+    postgres_url: str, caplog: pytest.LogCaptureFixture, pooled: bool, half_asked: bool
+) -> None:
+    with ExitStack() as stack:
+        url = make_url(postgres_url)
+        if pooled:
+            url = stack.enter_context(pgbouncer(url))
+        address = url.render_as_string(hide_password=False)
+        database = Database(address, shared_connections=pooled)
+        other = Database(address, shared_connections=pooled)
+        await migrate(database)
+        async with frozen(other, half_asked=half_asked), instance(database, active=False) as one:
+            await until_active(one)
+            await one.put(message(1))
+            await one.all_done()
+        await other.close()
+        await database.close()
+    told = [(r.levelno, r.getMessage()) for r in caplog.records if r.name == "app.updates.frozen"]
+    assert told == [(logging.WARNING, "sessions of a frozen process held locks and were ended: 1")]
