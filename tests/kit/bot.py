@@ -75,9 +75,15 @@ class World:
         raise AssertionError("the bot does not take its updates")
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nothing listens on, nor will by chance."""
-    return free_numbers(1)[0]
+    """A port that nothing listens on, nor will by chance, and that nobody was given in this run."""
+    while (port := free_numbers(1)[0]) in _given:
+        pass
+    _given.add(port)
+    return port
 
 
 @asynccontextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import aiohttp
 from app.jobs.engines.ffmpeg import find_ffmpeg
 from app.sandbox.media import serve_media
 from app.sandbox.server import serve
+from app.sandbox.world import first_update_id_at
 from deploy.native.configure import ADMIN
 from deploy.native.ports import HOST
 from deploy.native.processes import Process, start
@@ -26,6 +29,8 @@ from tests.kit.person import Person
 from tests.kit.telemetry import SECRETS
 
 ALICE = 1001
+#: Where each bot's updates are numbered from: a test may let more come than a second has numbers.
+_FIRST_UPDATES = itertools.count(first_update_id_at(time.time()), 10_000)
 
 
 @dataclass(slots=True)
@@ -78,7 +83,13 @@ async def bot(stack: Stack, folder: Path, **changed: str) -> AsyncIterator[Bot]:
     """Start one that sends to the stack's Collector and is scraped by its Prometheus. `changed` are settings that differ."""
     async with (
         serve_media(HOST, 0, find_ffmpeg(None)) as media,
-        serve(HOST, stack.ports.telegram, token=stack.token, flood=UNLIMITED) as telegram,
+        serve(
+            HOST,
+            stack.ports.telegram,
+            token=stack.token,
+            flood=UNLIMITED,
+            first_update_id=next(_FIRST_UPDATES),
+        ) as telegram,
         aiohttp.ClientSession(telegram) as sandbox,
     ):
         process = _started(stack, folder, telegram, media, changed)

@@ -367,11 +367,11 @@ async def test_the_bots_receiver_calls_its_door_with_its_token(tmp_path: Path) -
     ]
 
 
-def hundredth(configuration: str) -> str:
-    """The same routes with every time a hundred times shorter."""
+def fiftieth(configuration: str) -> str:
+    """The same routes with every time fifty times shorter."""
 
     def shorter(found: re.Match[str]) -> str:
-        sizes = {"h": 36_000, "m": 600, "s": 10}
+        sizes = {"h": 72_000, "m": 1200, "s": 20}
         parts = re.findall(r"(\d+)([hms])", found[2])
         return f"{found[1]}: {sum(int(number) * sizes[unit] for number, unit in parts)}ms"
 
@@ -392,10 +392,10 @@ async def test_an_alert_is_told_again_when_it_is_meant_although_an_answer_takes_
     async def twice() -> bool:
         return len(calls) == 2
 
-    async with before_a_door(tmp_path, door, hundredth, instead_of="telegram-quiet") as alertmanager:
+    async with before_a_door(tmp_path, door, fiftieth, instead_of="telegram-quiet") as alertmanager:
         await alertmanager.post(alert("QueueBackup", "warning", "51 jobs wait"))
         await until(twice)
-    looks = (calls[1] - calls[0]) / 3
+    looks = (calls[1] - calls[0]) / 6
     assert round(looks) == 15 / 5
 
 

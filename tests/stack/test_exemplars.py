@@ -38,7 +38,7 @@ async def test_every_exemplar_leads_to_a_trace_and_no_other_is_kept(stack: Stack
         for cid in drawn:
             await _kept_by(stack, cid)
         [shown, *_] = [cid for cid in updates if kept_by.get(cid) == {"exemplars"}]
-        answer = await here.admin.answer_to(f"/debug {shown}")
+        answer = await here.debug(shown)
 
     assert _LATENCY in {name for name, _ in named}
     assert {policy for cid in updates for policy in kept_by.get(cid, ())} - _SLOW == {"exemplars"}

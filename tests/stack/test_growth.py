@@ -42,8 +42,11 @@ async def _seen(stack: Stack, update_id: int, since: float) -> None:
 
 
 async def _names(stack: Stack, job: str) -> set[tuple[tuple[str, str], ...]]:
-    """Every series that a job has now, as its labels, the instance among them; alerts of the moment are not the job's."""
-    found = await series(stack, f'{{job="{job}",__name__!~"ALERTS.*"}}')
+    """Every series that a job has now, as its labels, the instance among them.
+
+    Alerts of the moment are not the job's, and a disk that takes seconds is not what is asked for here.
+    """
+    found = await series(stack, f'{{job="{job}",__name__!~"ALERTS.*",error_type!="InboxUnavailable"}}')
     return {tuple(sorted(one["metric"].items())) for one in found}
 
 

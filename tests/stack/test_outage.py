@@ -78,7 +78,7 @@ async def test_a_dead_collector_makes_no_answer_slower(stack: Stack, tmp_path: P
             await stack.start("collector")
 
     # Generous to a busy machine; an export that an answer waits for would cost a second and more.
-    assert without < with_it + 0.1
+    assert without < with_it + 0.5
 
 
 async def _seconds(here: Bot) -> float:
