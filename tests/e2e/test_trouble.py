@@ -26,7 +26,8 @@ async def test_a_stop_finishes_what_is_under_way_and_says_so(telemetry: Captured
     async with world(telemetry, tmp_path) as here:
         await here.fault(method="sendMessage", kind="delay", delay_s=1.5)
         await here.alice.say("hello")
-        await asyncio.sleep(0.4)
+        while not await here.calls("sendMessage"):
+            await asyncio.sleep(0.02)
         await here.boris.say("привет")  # waits behind the batch: it is for the next start
         here.stop.set()
         await here.alice.until(lambda m: m["text"])

@@ -481,7 +481,7 @@ async def test_nobody_comes_again_before_he_was_told_to(database: Database) -> N
 
 async def test_what_a_leader_left_running_is_done_by_the_next_one(database: Database) -> None:
     left = Gate()
-    async with instance(database, Script({1: left})) as first:
+    async with instance(database, Script({1: left}), expiry_s=60.0, heartbeat_s=20.0) as first:
         await first.put(message(1))
         await left.reached.wait()
         # It is cut off from the lease, as one that froze: another may take over.

@@ -44,10 +44,10 @@ sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_job_may_last_longer_than_its_lease(database: Database, folder: Path) -> None:
     job, deliver = Blocked(), Recording()
     engine = ScriptedEngine(job)
-    async with working(database, engine, deliver, folder, lease_s=0.6) as running:
+    async with working(database, engine, deliver, folder, lease_s=2.0) as running:
         job_id, *_ = await ask(database)
         await job.started.wait()
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(2.5)
         job.release.set()
         row = await ended(running, database, job_id)
     assert (len(engine.runs), row.state, row.attempts) == (1, JobState.DONE, 1)
@@ -111,12 +111,12 @@ async def test_a_worker_that_takes_over_from_itself_keeps_the_new_lease(
     """After a standstill of the machine the other slot of the same worker may claim the job."""
     old, new, deliver = Blocked(), Blocked(), Recording()
     engine = ScriptedEngine(old, new)
-    async with working(database, engine, deliver, folder, concurrency=2, lease_s=0.6) as running:
+    async with working(database, engine, deliver, folder, concurrency=2, lease_s=2.0) as running:
         job_id, *_ = await ask(database)
         await old.started.wait()
         await change(database, job_id, lease_until=datetime.now(UTC) - timedelta(seconds=1))
         await new.started.wait()
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(2.5)
         assert (old.cancelled, new.cancelled) == (True, False)
         new.release.set()
         row = await ended(running, database, job_id)

@@ -105,7 +105,9 @@ class Captured:
             f"{format_span_id(s.context.span_id)} {s.status.description} {s.events}" for s in self.spans()
         ]
         logs = [item.to_json() for item in self._logs.get_finished_logs()]
-        metrics = generate_latest(self.telemetry.registry).decode()
+        lines = generate_latest(self.telemetry.registry).decode().splitlines()
+        # A value is a number, and may be any.
+        metrics = "\n".join(line if line.startswith("#") else line.rpartition(" ")[0] for line in lines)
         recorded = [repr(trace) for trace in self.telemetry.recorder.recent(10_000)]
         return "\n".join([*spans, *names, *logs, self.stdout.getvalue(), metrics, *recorded])
 
