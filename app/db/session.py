@@ -38,9 +38,9 @@ _ANSWER_S = 10.0
 _STEP_S = 3600.0
 #: How the server knows our sessions, and those of a migration, which may be silent for long.
 APPLICATION, _MIGRATION = "tracegram", "tracegram migrate"
-#: A process that freezes within a transaction holds its rows for so long at most: less than a lease lasts (4 s), so
-#: that whoever takes over neither waits for the row of the lease nor is overtaken by commits of one that wakes up.
-#: What the server does not notice by itself, another process does (app/updates/frozen.py).
+#: A process that freezes within a transaction holds its rows for so long: less than a lease lasts (4 s), so that
+#: whoever takes over neither waits for the row of the lease nor is overtaken by commits of one that wakes up.
+#: What the server does not notice by itself, another process does half a second later (app/updates/frozen.py).
 SILENT_S = 3.0
 
 

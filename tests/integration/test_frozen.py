@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
+import asyncpg
 import pytest
 from sqlalchemy import make_url, text
 
@@ -55,3 +57,45 @@ async def test_who_is_frozen_keeps_no_lock(
         await database.close()
     told = [(r.levelno, r.getMessage()) for r in caplog.records if r.name == "app.updates.frozen"]
     assert told == [(logging.WARNING, "sessions of a frozen process held locks and were ended: 1")]
+
+
+async def test_who_only_waited_for_a_lock_is_left_alone(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the server tells is when it began with the half statement: long ago, when that had to wait itself."""
+    database, other = Database(postgres_url), Database(postgres_url)
+    await migrate(database)
+    blocker = await asyncpg.connect(
+        make_url(postgres_url).set(drivername="postgresql").render_as_string(False)
+    )
+    await blocker.execute("CREATE TABLE wanted (n int)")
+    async with instance(database), other.engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE wanted")
+            preparing = asyncio.create_task(driver.prepare("SELECT n FROM wanted"))
+            await asyncio.sleep(3.5)
+            assert not preparing.done()
+        await preparing
+        await asyncio.sleep(1.2)  # two looks
+        assert (await connection.execute(text("SELECT 2"))).scalar() == 2
+    await blocker.close()
+    await other.close()
+    await database.close()
+    assert [r.getMessage() for r in caplog.records if r.name == "app.updates.frozen"] == []
+
+
+async def test_an_instance_that_can_free_nobody_says_so_once(
+    postgres_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.session.APPLICATION", "renamed by a pooler")
+    database = Database(postgres_url)
+    await migrate(database)
+    async with instance(database):
+        await asyncio.sleep(1.2)
+    await database.close()
+    told = [(r.levelno, r.getMessage()) for r in caplog.records if r.name == "app.updates.frozen"]
+    cannot = "what a frozen process locks cannot be freed (this session is not known by its role and its application_name)"
+    assert told == [(logging.WARNING, cannot)]

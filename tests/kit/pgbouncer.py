@@ -26,7 +26,7 @@ unix_socket_dir =
 auth_type = trust
 auth_file = {users}
 pool_mode = transaction
-default_pool_size = 30
+default_pool_size = 25
 max_client_conn = 300
 server_login_retry = 1
 """
