@@ -12,13 +12,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Connection, inspect, text
+from sqlalchemy import CheckConstraint, Connection, inspect, make_url, text
 from sqlalchemy.exc import IntegrityError
 
 from app.db.migrate import migrate
 from app.db.models import Base
 from app.db.session import Database
 from app.errors import ConfigError
+from tests.kit.postgres import execute
 
 _INSERT = text(
     "INSERT INTO jobs (state, chat_id, reply_to_message_id, progress_message_id, language, url, bitrate,"
@@ -122,7 +123,9 @@ async def test_a_migration_may_take_longer_than_a_statement_of_the_bot(
 ) -> None:
     """A step that took 10 s could never run, and whoever waited for it ended with an error, and took the bot with it."""
     monkeypatch.setattr("app.db.session._ANSWER_S", 0.3)
-    monkeypatch.setattr("app.db.session._IDLE_MS", "300")
+    database = make_url(postgres_url)
+    limit = f'ALTER DATABASE "{database.database}" SET idle_in_transaction_session_timeout = 300'
+    execute(database, limit)
     slow, waiting = Database(postgres_url), Database(postgres_url)
     began = asyncio.Event()
     upgrade_fast = command.upgrade
