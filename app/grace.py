@@ -26,7 +26,10 @@ async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
 
 
 async def to_the_end(work: Coroutine[Any, Any, None], grace_s: float) -> None:
-    """Await `work`; when this is cancelled, give the work `grace_s` more seconds first, then cancel it too: half an upload helps nobody."""
+    """Await `work`; when this is cancelled, give the work `grace_s` more seconds first, then cancel it too.
+
+    Half an upload helps nobody.
+    """
     task = asyncio.create_task(work)  # noqa: TID251  # awaited below on every path
     try:
         await asyncio.shield(task)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, text
+from sqlalchemy import Row, text
 from sqlalchemy.exc import ProgrammingError
 
 from app.db.line import Line
@@ -34,9 +34,7 @@ _WAITING = text(
     f"{_OURS} AND state_change IS NOT NULL AND (pid = pg_backend_pid()"
     " OR xact_start IS NOT NULL AND wait_event_type = 'Client' AND wait_event IN ('ClientRead', 'ClientWrite'))"
 )
-_END = text(
-    f"SELECT pg_terminate_backend(pid) AS ended{_OURS} AND pid = :pid AND state_change = :since"
-).bindparams(bindparam("pid"), bindparam("since"))
+_END = text(f"SELECT pg_terminate_backend(pid) AS ended{_OURS} AND pid = :pid AND state_change = :since")
 
 
 async def free_from_frozen(database: Database) -> None:
@@ -70,9 +68,7 @@ class _Watch:
             await self._end(self._silent(found))
         except ProgrammingError as error:
             self._complain(type(error.orig).__qualname__)
-        except (
-            Exception
-        ) as error:  # whatever a driver raises means the same: the database is down, which others tell
+        except Exception as error:  # whatever a driver raises: the database is down, which others tell
             _log.debug("frozen sessions cannot be looked for (%s)", type(error).__qualname__)
 
     def _silent(self, found: Sequence[Row[Any]]) -> list[tuple[Any, ...]]:

@@ -6,15 +6,24 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.migrate import migrate
 from app.db.session import Database
 from tests.kit.pgbouncer import pgbouncer
 from tests.kit.updates import instance, message, until_active
+
+
+async def _driver(connection: AsyncConnection) -> Any:
+    """The driver's own connection, which can ask by halves."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    return driver
 
 
 @asynccontextmanager
@@ -23,9 +32,7 @@ async def frozen(database: Database, *, half_asked: bool) -> AsyncIterator[None]
     async with database.engine.connect() as connection:
         await connection.execute(text("UPDATE lock_heartbeat SET epoch = epoch"))
         if half_asked:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver is not None
-            await driver.prepare("SELECT 1", name="")
+            await (await _driver(connection)).prepare("SELECT 1", name="")
         yield
         await connection.invalidate()
 
@@ -71,8 +78,7 @@ async def test_who_only_waited_for_a_lock_is_left_alone(
     await blocker.execute("CREATE TABLE wanted (n int)")
     async with instance(database), other.engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert driver is not None
+        driver = await _driver(connection)
         async with blocker.transaction():
             await blocker.execute("LOCK TABLE wanted")
             preparing = asyncio.create_task(driver.prepare("SELECT n FROM wanted"))
