@@ -7,11 +7,14 @@ it holds the one write lock.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
+import aiosqlite
 import asyncpg
 from sqlalchemy import AsyncAdaptedQueuePool, PoolProxiedConnection, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -85,6 +88,26 @@ class _LimitedConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg t
     async def _cleanup_stmts(self) -> None:
         async with asyncio.timeout(_ANSWER_S):
             await super()._cleanup_stmts()
+
+
+class _OnceStoppedConnection(aiosqlite.Connection):
+    """aiosqlite's connection, whose thread is told once to end, however many want it.
+
+    SQLAlchemy closes the connection of a cancelled task, and stops it, too, when the task is cancelled again meanwhile.
+    The second order would wait for the answer of a thread that is gone: neither that task nor its event loop would end
+    (aiosqlite 0.22, SQLAlchemy 2.0).
+    """
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Tell the thread to close and to end; later calls have nothing to wait for."""
+        return super().stop() if self._running else None
+
+
+def _connect_sqlite(path: str, **arguments: Any) -> aiosqlite.Connection:
+    connection = _OnceStoppedConnection(partial(sqlite3.connect, path, **arguments), iter_chunk_size=64)
+    # A process ends, whatever a file system does to its threads; SQLAlchemy does so with connections that it makes.
+    connection._thread.daemon = True
+    return connection
 
 
 class Database:
@@ -187,7 +210,7 @@ def _as_ours(context: ExceptionContext) -> BaseException | None:
 
 def _arguments(url: str, shared_connections: bool) -> dict[str, Any]:
     if _is_sqlite(url):
-        return {}
+        return {"async_creator_fn": _connect_sqlite}
     # A dead server must not hold up the door for longer than Telegram waits.
     arguments: dict[str, Any] = {
         "timeout": 5,

@@ -130,13 +130,14 @@ async def test_the_bell_outlives_whatever_the_driver_raises(
 
     monkeypatch.setattr(asyncpg, "connect", connect)
     monkeypatch.setattr(bell, "_PAUSE_S", 0.05)
-    listening = asyncio.create_task(Bell(database, heard.append).run())
-    await until(lambda: len(heard) == 4)  # after each loss it looks for itself
-    heard.clear()
-    while not heard:
-        assert not listening.done()
-        await _ring(database)
-    listening.cancel()
+    async with asyncio.TaskGroup() as group:
+        listening = group.create_task(Bell(database, heard.append).run())
+        await until(lambda: len(heard) == 4)  # after each loss it looks for itself
+        heard.clear()
+        while not heard:
+            assert not listening.done()
+            await _ring(database)
+        listening.cancel()
     assert set(heard) == {"test"}
 
 

@@ -32,15 +32,16 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_another_process_follows_until_the_same_moment(database: Database) -> None:
     here, there = Told(), Told()
-    other = asyncio.create_task(SharedVerbosity(database, there).run())  # cancelled below
-    await asyncio.sleep(0.1)
-    assert there.seconds == []
-    began = time.monotonic()
-    await SharedVerbosity(database, here).debug_for(1.0)
-    await asyncio.sleep(1.3)
-    seen, last = len(there.seconds), there.seconds[-1]
-    await asyncio.sleep(0.2)
-    other.cancel()
+    async with asyncio.TaskGroup() as group:
+        other = group.create_task(SharedVerbosity(database, there).run())
+        await asyncio.sleep(0.1)
+        assert there.seconds == []
+        began = time.monotonic()
+        await SharedVerbosity(database, here).debug_for(1.0)
+        await asyncio.sleep(1.3)
+        seen, last = len(there.seconds), there.seconds[-1]
+        await asyncio.sleep(0.2)
+        other.cancel()
     assert here.seconds == [1.0]
     assert len(there.seconds) == seen > 5
     assert there.seconds == sorted(there.seconds, reverse=True)
@@ -52,10 +53,11 @@ async def test_a_restart_neither_ends_nor_prolongs_it_and_a_second_press_does(da
     await SharedVerbosity(database, Told()).debug_for(60)
     await SharedVerbosity(database, Told()).debug_for(1800)
     started = Told()
-    again = asyncio.create_task(SharedVerbosity(database, started).run())  # cancelled below
-    while not started.seconds:
-        await asyncio.sleep(0.01)
-    again.cancel()
+    async with asyncio.TaskGroup() as group:
+        again = group.create_task(SharedVerbosity(database, started).run())
+        while not started.seconds:
+            await asyncio.sleep(0.01)
+        again.cancel()
     assert 1790 < started.seconds[0] <= 1800
 
 
@@ -66,13 +68,14 @@ async def test_without_the_database_the_level_stays_as_it_is(
     await SharedVerbosity(database, Told()).debug_for(60)
     there, real = Told(), database.reading
     monkeypatch.setattr(database, "reading", lambda: 1 / 0)
-    looking = asyncio.create_task(SharedVerbosity(database, there).run())  # cancelled below
-    await asyncio.sleep(0.1)
-    assert there.seconds == []
-    assert [record.message for record in caplog.records if record.levelno >= logging.INFO] == [
-        "it cannot be seen whether DEBUG is on (ZeroDivisionError)"
-    ]
-    monkeypatch.setattr(database, "reading", real)
-    while not there.seconds:
-        await asyncio.sleep(0.01)
-    looking.cancel()
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(SharedVerbosity(database, there).run())
+        await asyncio.sleep(0.1)
+        assert there.seconds == []
+        assert [record.message for record in caplog.records if record.levelno >= logging.INFO] == [
+            "it cannot be seen whether DEBUG is on (ZeroDivisionError)"
+        ]
+        monkeypatch.setattr(database, "reading", real)
+        while not there.seconds:
+            await asyncio.sleep(0.01)
+        looking.cancel()
