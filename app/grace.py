@@ -28,14 +28,16 @@ async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
 async def to_the_end(work: Coroutine[Any, Any, None], grace_s: float) -> None:
     """Await `work`; when this is cancelled, give the work `grace_s` more seconds first, then cancel it too.
 
-    Half an upload helps nobody.
+    Cancelled a second time, it cancels the work at once. Half an upload helps nobody.
     """
     task = asyncio.create_task(work)  # noqa: TID251  # awaited below on every path
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=grace_s)
-        task.cancel()
-        # What it raised is not lost: whoever cancelled looks at the rows, not at exceptions.
-        await asyncio.gather(task, return_exceptions=True)
+        try:
+            await asyncio.wait({task}, timeout=grace_s)
+        finally:
+            task.cancel()
+            # What it raised is not lost: whoever cancelled looks at the rows, not at exceptions.
+            await asyncio.gather(task, return_exceptions=True)
         raise
