@@ -10,7 +10,6 @@ made once more: it must bear being made twice. One that took too long is not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Executable, Row
@@ -81,10 +80,6 @@ class Line:
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            if self.dialect == "sqlite":
-                # Closed with a statement that failed within it, a transaction holds the one write lock until the statement is collected.
-                with suppress(DBAPIError):
-                    await connection.rollback()
             # What it was doing is unknown: nobody else may get it.
             await connection.invalidate()
             await connection.close()

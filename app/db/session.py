@@ -1,4 +1,4 @@
-"""The database: its engine, its transactions, and what SQLite needs to behave like a server.
+"""The database: its engine and its transactions.
 
 A transaction is opened at the edge (a handler, a claim, a settlement) and never spans a call to Telegram: on SQLite
 it holds the one write lock.
@@ -7,18 +7,15 @@ it holds the one write lock.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, cast
 
-import aiosqlite
 import asyncpg
 from sqlalchemy import AsyncAdaptedQueuePool, PoolProxiedConnection, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, ExceptionContext
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -29,10 +26,10 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from app.db.models import Base
+from app.db.sqlite import READS, connect_sqlite, prepare_sqlite
 from app.telemetry.catalogue import DB_POOL_WAIT
 from app.telemetry.instruments import record
 
-_READS = "tracegram_reads"
 #: Connections of one process at most. Each is held for the time of one transaction, none of which waits for Telegram.
 _POOL_SIZE = 20
 #: A server that does not answer for so long is gone, even when its host is and nothing closes the connection.
@@ -90,26 +87,6 @@ class _LimitedConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg t
             await super()._cleanup_stmts()
 
 
-class _OnceStoppedConnection(aiosqlite.Connection):
-    """aiosqlite's connection, whose thread is told once to end, however many want it.
-
-    SQLAlchemy closes the connection of a cancelled task, and stops it, too, when the task is cancelled again meanwhile.
-    The second order would wait for the answer of a thread that is gone: neither that task nor its event loop would end
-    (aiosqlite 0.22, SQLAlchemy 2.0).
-    """
-
-    def stop(self) -> asyncio.Future[Any] | None:
-        """Tell the thread to close and to end; later calls have nothing to wait for."""
-        return super().stop() if self._running else None
-
-
-def _connect_sqlite(path: str, **arguments: Any) -> aiosqlite.Connection:
-    connection = _OnceStoppedConnection(partial(sqlite3.connect, path, **arguments), iter_chunk_size=64)
-    # A process ends, whatever a file system does to its threads; SQLAlchemy does so with connections that it makes.
-    connection._thread.daemon = True
-    return connection
-
-
 class Database:
     """One engine and its sessions."""
 
@@ -130,8 +107,7 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self.engine.sync_engine, "handle_error", _as_ours, retval=True)
         if _is_sqlite(url):
-            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(self.engine.sync_engine, "begin", _begin_immediate)
+            prepare_sqlite(self.engine.sync_engine)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -154,7 +130,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A session that only reads. On SQLite it does not wait for the one writer."""
-        async with AsyncSession(self.engine.execution_options(**{_READS: True})) as session:
+        async with AsyncSession(self.engine.execution_options(**{READS: True})) as session:
             yield session
 
     @asynccontextmanager
@@ -210,7 +186,7 @@ def _as_ours(context: ExceptionContext) -> BaseException | None:
 
 def _arguments(url: str, shared_connections: bool) -> dict[str, Any]:
     if _is_sqlite(url):
-        return {"async_creator_fn": _connect_sqlite}
+        return {"async_creator_fn": connect_sqlite}
     # A dead server must not hold up the door for longer than Telegram waits.
     arguments: dict[str, Any] = {
         "timeout": 5,
@@ -238,17 +214,3 @@ def _pool(size: int) -> dict[str, Any]:
 
 def _is_sqlite(url: str) -> bool:
     return url.startswith("sqlite")
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    # The driver's own BEGIN is deferred and fails when two writers meet: ours (below) waits its turn.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_immediate(connection: Connection) -> None:
-    deferred = connection.get_execution_options().get(_READS, False)
-    connection.exec_driver_sql("BEGIN" if deferred else "BEGIN IMMEDIATE")
