@@ -15,9 +15,9 @@ from sqlalchemy import text
 from app.db.line import Line
 from app.db.session import Database
 
-#: Takes a quarter of a second or more, and hears of no cancellation: on SQLite the thread that executes it goes on.
+#: Takes half a second or more, and hears of no cancellation: on SQLite the thread that executes it goes on.
 _SLOW = {
-    "sqlite": "(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 4000000) SELECT count(*) FROM c)",
+    "sqlite": "(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 6000000) SELECT count(*) FROM c)",
     "postgresql": "(SELECT 1 FROM pg_sleep(0.5))",
 }
 #: Gives rows: one that is cancelled has not been read to its end.
