@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +105,8 @@ async def _bot(
         cwd=folder,
         env=environment,
         stdout=asyncio.subprocess.DEVNULL,
+        # Ctrl-C is for the demo, which ends its bot in order.
+        start_new_session=True,
     )
     try:
         yield process
@@ -145,31 +147,44 @@ def _free_port() -> int:
 
 
 async def demo(port: int) -> int:
-    """Run until SIGINT or SIGTERM. Prints the page's address when everything is up."""
-    stop = stop_on_signals()
+    """Run until SIGINT or SIGTERM, which may come during the start. Prints the page's address when everything is up.
+
+    Raises `DemoFailed` when it does not start, or its bot ends by itself.
+    """
+    return await _unless_ended(_show(port), {signal.SIGINT: 0, signal.SIGTERM: 0})
+
+
+async def _show(port: int) -> int:
     print("starting the sandbox and the bot ...", flush=True)
     async with stage(port) as running:
         print(f"metrics {running.metrics}")
         print("Ctrl-C ends it; nothing is left behind")
         print(f"ready {running.url}/", flush=True)
-        async with asyncio.TaskGroup() as group:
-            ends = [group.create_task(stop.wait()), group.create_task(running.bot.wait())]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for end in ends:
-                end.cancel()
-        if not stop.is_set():
-            raise DemoFailed(f"The demo's bot ended by itself, with code {running.bot.returncode}.")
-    return 0
+        code = await running.bot.wait()
+        raise DemoFailed(f"The demo's bot ended by itself, with code {code}.")
 
 
 async def play() -> int:
     """Play the main job without a browser. Returns 0 only if the file arrived and the traces are whole."""
-    player = cast("asyncio.Task[int]", asyncio.current_task())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, player.cancel)
+    return await _unless_ended(_play(), {number: 128 + number for number in (signal.SIGINT, signal.SIGTERM)})
+
+
+async def _unless_ended(work: Coroutine[Any, Any, int], codes: dict[signal.Signals, int]) -> int:
+    """The code of `work`, or that of the signal by which it was ended. What `work` opened is closed first."""
+    working = cast("asyncio.Task[int]", asyncio.current_task())
+    came: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        if not came:  # it is closing already
+            working.cancel()
+        came.append(number)
+
+    for number in codes:
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
     try:
-        return await _play()
+        return await work
     except asyncio.CancelledError:
-        return 128 + signal.SIGTERM
+        return codes[came[0]]
 
 
 async def _play() -> int:

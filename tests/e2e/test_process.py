@@ -428,6 +428,18 @@ async def test_the_demo_says_ready_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(temp.iterdir()) == []
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 1.0])
+async def test_ctrl_c_ends_the_demo_during_its_start(tmp_path: Path, after_s: float) -> None:
+    process = await start(tmp_path, "demo", "--port", "0")
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"starting the sandbox and the bot ...\n"
+    await asyncio.sleep(after_s)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, err) == (0, b"")
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_the_sandbox_alone_serves_its_media_under_the_name_that_bots_know(tmp_path: Path) -> None:
     port = free_port()
     process = await start(
