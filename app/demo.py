@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -151,10 +151,11 @@ async def demo(port: int) -> int:
 
     Raises `DemoFailed` when it does not start, or its bot ends by itself.
     """
-    return await _unless_ended(_show(port), {signal.SIGINT: 0, signal.SIGTERM: 0})
+    await _unless_ended(_show(port))
+    return 0
 
 
-async def _show(port: int) -> int:
+async def _show(port: int) -> NoReturn:
     print("starting the sandbox and the bot ...", flush=True)
     async with stage(port) as running:
         print(f"metrics {running.metrics}")
@@ -166,25 +167,25 @@ async def _show(port: int) -> int:
 
 async def play() -> int:
     """Play the main job without a browser. Returns 0 only if the file arrived and the traces are whole."""
-    return await _unless_ended(_play(), {number: 128 + number for number in (signal.SIGINT, signal.SIGTERM)})
+    return await _unless_ended(_play())
 
 
-async def _unless_ended(work: Coroutine[Any, Any, int], codes: dict[signal.Signals, int]) -> int:
-    """The code of `work`, or that of the signal by which it was ended. What `work` opened is closed first."""
+async def _unless_ended(work: Coroutine[Any, Any, int]) -> int:
+    """The code of `work`, or 128 and the number of the signal that ended it. What `work` opened is closed first."""
     working = cast("asyncio.Task[int]", asyncio.current_task())
-    came: list[signal.Signals] = []
+    came: list[int] = []
 
-    def end(number: signal.Signals) -> None:
+    def end(number: int) -> None:
         if not came:  # it is closing already
             working.cancel()
         came.append(number)
 
-    for number in codes:
+    for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end, number)
     try:
         return await work
     except asyncio.CancelledError:
-        return codes[came[0]]
+        return 128 + came[0]
 
 
 async def _play() -> int:

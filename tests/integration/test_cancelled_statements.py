@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from app.db.line import Line
 from app.db.session import Database
@@ -20,9 +20,6 @@ _SLOW = {
     "sqlite": "(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 6000000) SELECT count(*) FROM c)",
     "postgresql": "(SELECT 1 FROM pg_sleep(0.5))",
 }
-#: Gives rows: one that is cancelled has not been read to its end.
-_WRITE = "INSERT INTO switches (name, until) VALUES ('slow', {}) RETURNING name"
-
 often = pytest.mark.parametrize("times", [1, 2, 3])
 
 
@@ -34,18 +31,27 @@ def _garbage() -> Iterator[None]:
     gc.enable()
 
 
+def slow(database: Database) -> str:
+    return _SLOW[database.engine.dialect.name]
+
+
+def slow_write(database: Database) -> TextClause:
+    """Gives rows: one that is cancelled has not been read to its end."""
+    return text(f"INSERT INTO switches (name, until) VALUES ('slow', {slow(database)}) RETURNING name")
+
+
 async def read(database: Database) -> None:
     async with database.reading() as session:
-        await session.execute(text(f"SELECT {_SLOW[database.engine.dialect.name]}"))
+        await session.execute(text(f"SELECT {slow(database)}"))
 
 
 async def write(database: Database) -> None:
     async with database.transaction() as session:
-        await session.execute(text(_WRITE.format(_SLOW[database.engine.dialect.name])))
+        await session.execute(slow_write(database))
 
 
 async def write_on_a_line(database: Database) -> None:
-    await Line(database).execute(text(_WRITE.format(_SLOW[database.engine.dialect.name])))
+    await Line(database).execute(slow_write(database))
 
 
 async def cancel(task: asyncio.Task[None], times: int) -> None:
